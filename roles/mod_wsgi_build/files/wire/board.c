@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "board.h"
+
+#include <string.h>
+
+void wsgi_board_reset(struct wsgi_board *board, uint32_t epoch)
+{
+    memset(board, 0, sizeof *board);
+    board->magic = WSGI_BOARD_MAGIC;
+    board->version = WSGI_BOARD_VERSION;
+    __atomic_store_n(&board->epoch, epoch, __ATOMIC_RELEASE);
+}
+
+void wsgi_board_start(struct wsgi_board *board, uint32_t connection, uint32_t sequence)
+{
+    if (connection < WSGI_BOARD_CONNECTIONS)
+        __atomic_store_n(&board->started[connection], sequence, __ATOMIC_RELEASE);
+}
+
+int wsgi_board_started(const struct wsgi_board *board, uint32_t epoch, uint32_t connection,
+                       uint32_t sequence)
+{
+    if (board == NULL || board->magic != WSGI_BOARD_MAGIC ||
+        board->version != WSGI_BOARD_VERSION || connection >= WSGI_BOARD_CONNECTIONS ||
+        __atomic_load_n(&board->epoch, __ATOMIC_ACQUIRE) != epoch)
+        return 1;
+    return __atomic_load_n(&board->started[connection], __ATOMIC_ACQUIRE) == sequence;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The board: one page range per daemon process, a memfd sealed against resizing before exec,
+ * mapped by Apache and by that one process. The process writes, Apache reads; every word read
+ * is a hint that is range-checked, never a pointer or a size.
+ */
+#ifndef WSGI_WIRE_BOARD_H
+#define WSGI_WIRE_BOARD_H
+
+#include <stdint.h>
+
+#define WSGI_BOARD_MAGIC 0x44524257u /* "WBRD" */
+#define WSGI_BOARD_VERSION 1u
+#define WSGI_BOARD_CONNECTIONS 4096u /* most connections to one process at a time */
+
+struct wsgi_board {
+    uint32_t magic;
+    uint32_t version;
+    uint32_t epoch;    /* of the process that owns it now */
+    uint32_t active;   /* requests being worked on */
+    uint64_t requests; /* requests ended since start */
+    uint64_t reserved[5];
+    /* started[i] is the sequence of the last request of connection i for which Python may have
+     * been entered. Written before it is; so EOF without it means: certainly not started. */
+    uint32_t started[WSGI_BOARD_CONNECTIONS];
+};
+
+#define WSGI_BOARD_SIZE (sizeof(struct wsgi_board))
+
+/* Process side. */
+void wsgi_board_reset(struct wsgi_board *board, uint32_t epoch);
+void wsgi_board_start(struct wsgi_board *board, uint32_t connection, uint32_t sequence);
+/* Apache side: 1 when request `sequence` of `connection` may have started. Anything doubtful
+ * (another epoch, an index out of range, wrong magic) counts as started. */
+int wsgi_board_started(const struct wsgi_board *board, uint32_t epoch, uint32_t connection,
+                       uint32_t sequence);
+
+#endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a daemon finds when it is exec'd, and what it says to its supervisor.
+ *
+ * argv is { interpreter, "-c", WSGI_LAUNCH_CODE, engine path, padding }; the padding is blanks,
+ * room for the process title. The code removes what "-c" put on sys.path, loads the engine by
+ * path as module _mod_wsgi and calls _mod_wsgi.serve(), which returns when the process is to
+ * end; then the interpreter ends as any Python process does.
+ *
+ * Descriptors: 0 is /dev/null, 1 and 2 are the log pipe (non-blocking: what does not fit is
+ * lost, a request never waits for it), then the numbers below. Nothing else is open.
+ */
+#ifndef WSGI_WIRE_LAUNCH_H
+#define WSGI_WIRE_LAUNCH_H
+
+#include <stdint.h>
+
+#define WSGI_FD_CONTROL 3  /* SOCK_SEQPACKET to the supervisor; end-of-file = it died: drain */
+#define WSGI_FD_LISTENER 4 /* non-blocking, SOCK_STREAM, listening */
+#define WSGI_FD_BOARD 5    /* memfd of WSGI_BOARD_SIZE bytes */
+#define WSGI_FD_LAUNCH 6   /* memfd that holds the launch block (vars.h); read, then closed */
+#define WSGI_FD_LAST 6
+
+/* A record on the log pipe: WSGI_LOG_MARK, a digit (syslog level), text, newline. A line without
+ * the mark is what the application or a library printed. */
+#define WSGI_LOG_MARK '\001'
+
+/* Messages on the control socket, one struct each. */
+enum wsgi_control_type {
+    WSGI_CONTROL_READY = 1, /* daemon: serving */
+    WSGI_CONTROL_RELOAD,    /* daemon: a script changed, a request was rejected for it */
+    WSGI_CONTROL_FAILED,    /* daemon: Python or the engine could not start; it exits */
+    WSGI_CONTROL_DRAIN,     /* supervisor: serve what comes on the connections until they are
+                               gone, accept new ones too, exit when WSGI_CONTROL_STOP comes or
+                               no request is active and no connection is left */
+    WSGI_CONTROL_STOP       /* supervisor: finish what runs, take nothing new, exit */
+};
+struct wsgi_control {
+    uint32_t type;
+    uint32_t epoch;
+};
+
+#endif

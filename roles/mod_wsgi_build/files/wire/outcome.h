@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How one request ended, as the engine tells it: returned by engine->run() in
+ * embedded mode, the payload of END in daemon mode. The Apache side makes the
+ * one log line of a failure from it ("WSGInnnn: cause, request <id>").
+ */
+#ifndef WSGI_WIRE_OUTCOME_H
+#define WSGI_WIRE_OUTCOME_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define WSGI_OUTCOME_CAUSE_MAX 512
+
+struct wsgi_outcome {
+    uint16_t status; /* 0: the application answered. Else the HTTP status (400..599) to send
+                        if no head was sent, or the reason of the truncation if one was */
+    uint16_t code;   /* n of WSGIn, 0 when status is 0 */
+    int truncated;   /* 1: a head was sent, the body is incomplete */
+    int silent;      /* 1: not a failure of ours (the client left): log at debug only */
+    char cause[WSGI_OUTCOME_CAUSE_MAX]; /* one line in words, no trailing newline; "" when fine */
+};
+
+/* Codes. Numbers of mod_wsgi 6 are reused only for the same circumstance; ours start at 1000. */
+enum wsgi_code {
+    WSGI_CODE_NONE = 0,
+    WSGI_CODE_INTERPRETER_UNAVAILABLE = 87,
+    WSGI_CODE_CALLABLE_MISSING = 89,
+    WSGI_CODE_SCRIPT_UNREADABLE = 105,      /* cannot be read or does not compile */
+    WSGI_CODE_SCRIPT_EXIT = 107,            /* SystemExit while executing the file */
+    WSGI_CODE_SCRIPT_RAISED = 109,          /* another exception while executing the file */
+    WSGI_CODE_RETRIES_EXHAUSTED = 116,      /* no daemon could be reached in time -> 503 */
+    WSGI_CODE_CONNECT_FAILED = 117,         /* connect error -> 503 */
+    WSGI_CODE_BODY_READ_FAILED = 126,       /* client body: 408 on time-out, else 400/413/500 */
+    WSGI_CODE_EXECCGI_OFF = 134,
+    WSGI_CODE_SCRIPT_NOT_FOUND = 135,
+    WSGI_CODE_SCRIPT_IS_DIRECTORY = 136,
+    WSGI_CODE_PATH_INFO_REFUSED = 137,
+    WSGI_CODE_TRANSFER_ENCODING = 138,
+    WSGI_CODE_CHUNKED_REFUSED = 139,
+    WSGI_CODE_CONTENT_LENGTH = 141,
+    WSGI_CODE_EMBEDDED_OFF = 143,
+    WSGI_CODE_HEAD_TIMEOUT = 145,           /* -> 504 */
+    WSGI_CODE_DIED_BEFORE_HEAD = 146,       /* -> 502 */
+    WSGI_CODE_READ_FAILED = 147,            /* -> 502 */
+    WSGI_CODE_GROUP_NONE = 150,             /* no daemon groups are configured */
+    WSGI_CODE_GROUP_UNKNOWN = 151,
+    WSGI_CODE_GROUP_OTHER_HOST = 152,
+    WSGI_CODE_APPLICATION_RAISED = 174,
+    WSGI_CODE_APPLICATION_EXIT = 175,
+    WSGI_CODE_PYTHON_NOT_UP = 210,
+    WSGI_CODE_GROUP_NOT_READY = 1000,       /* group out of service since start-up -> 503 */
+    WSGI_CODE_WIRE_VIOLATION = 1001,        /* the other end broke the frame rules -> 502 */
+    WSGI_CODE_HEAD_REFUSED = 1002,          /* response head broke the head rules -> 500 */
+    WSGI_CODE_NOT_CALLABLE = 1003,
+    WSGI_CODE_BAD_RESULT = 1004,            /* no iterable, str instead of bytes, no start_response */
+    WSGI_CODE_VARIABLES_TOO_LARGE = 1005,   /* -> 431 or 500 */
+    WSGI_CODE_SHORT_BODY = 1006,            /* fewer bytes than Content-Length: connection cut */
+    WSGI_CODE_DIED_IN_BODY = 1007,          /* the daemon died in mid-response */
+    WSGI_CODE_CLIENT_GONE = 1008,
+    WSGI_CODE_NO_MEMORY = 1009
+};
+
+/* Bytes written to `payload`, at most WSGI_FRAME_END_MAX. */
+size_t wsgi_outcome_encode(const struct wsgi_outcome *outcome, unsigned char *payload);
+/* 0, or -1 when malformed: wrong size, a status out of range, a control character in the cause
+ * is replaced by '?'. `truncated` is taken from the frame's flag by the caller. */
+int wsgi_outcome_decode(const unsigned char *payload, size_t size, struct wsgi_outcome *outcome);
+
+/* Fills in a failure; the cause is formatted, cut at the limit, and kept to one line. */
+void wsgi_outcome_fail(struct wsgi_outcome *outcome, uint16_t status, uint16_t code,
+                       const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+#endif

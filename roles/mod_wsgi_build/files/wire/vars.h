@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The variable block: a flat, self-describing list of names and values.
+ *
+ * One block describes a request (environ and the engine's own parameters), one
+ * describes a process (the launch block). Layout, native byte order:
+ *
+ *   u32 magic  u32 count  { u16 id  u16 name_size  u32 value_size  name NUL  value NUL } * count
+ *
+ * `id` says what the entry is:
+ *   0                       an environ key, spelt out in `name`
+ *   1 .. WSGI_NAME_COUNT-1  an environ key of the table names.def; name_size is 0
+ *   >= WSGI_PARAM_FIRST     a parameter for the engine, never seen by the application;
+ *                           name_size is 0
+ * name_size and value_size do not count the NUL, which is there so that C code can use values
+ * in place. Values may hold NULs themselves only for numeric parameters (8 bytes).
+ */
+#ifndef WSGI_WIRE_VARS_H
+#define WSGI_WIRE_VARS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define WSGI_VARS_MAGIC 0x31535657u /* "WVS1" */
+#define WSGI_VARS_HEAD_SIZE 8
+
+enum wsgi_name {
+    WSGI_NAME_TEXT = 0,
+#define WSGI_NAME(symbol, text) WSGI_NAME_##symbol,
+#include "names.def"
+#undef WSGI_NAME
+    WSGI_NAME_COUNT
+};
+
+#define WSGI_PARAM_FIRST 0x8000u
+
+/* Parameters. (s) text, (n) an int64_t in 8 bytes. A launch block may repeat those marked *. */
+enum wsgi_param {
+    /* of a request */
+    WSGI_PARAM_SCRIPT = WSGI_PARAM_FIRST, /* s: path of the file that holds the application */
+    WSGI_PARAM_SCRIPT_MTIME,              /* n: microseconds since the epoch, as httpd saw it */
+    WSGI_PARAM_CALLABLE,                  /* s: attribute name */
+    WSGI_PARAM_APPLICATION_GROUP,         /* s: "" is the main interpreter */
+    WSGI_PARAM_PROCESS_GROUP,             /* s: "" is embedded */
+    WSGI_PARAM_REQUEST_FLAGS,             /* n: WSGI_REQUEST_* */
+    WSGI_PARAM_REQUEST_START,             /* n: microseconds since the epoch */
+    WSGI_PARAM_QUEUE_START,               /* n: as above, 0 when embedded */
+    WSGI_PARAM_REQUEST_ID,                /* s: Apache's log id */
+    WSGI_PARAM_CONNECTION_ID,             /* s: absent if Apache has none */
+    WSGI_PARAM_LISTENER_HOST,             /* s */
+    WSGI_PARAM_LISTENER_PORT,             /* s */
+    WSGI_PARAM_SERVER_PID,                /* n: pid of the Apache child */
+    WSGI_PARAM_REQUEST_HANDLER,           /* s: "wsgi-script" */
+    WSGI_PARAM_CONTENT_LENGTH,            /* n: absent when unknown (chunked) or no body */
+
+    /* of a process (launch block; embedded mode uses the same block) */
+    WSGI_PARAM_GROUP_NAME = 0x9000, /* s: daemon group, "" when embedded */
+    WSGI_PARAM_PROCESSES,           /* n */
+    WSGI_PARAM_THREADS,             /* n */
+    WSGI_PARAM_PROCESS_FLAGS,       /* n: WSGI_PROCESS_* */
+    WSGI_PARAM_INTERPRETER,         /* s: bin/python to behave as (embedded: program name) */
+    WSGI_PARAM_PYTHON_HOME,         /* s: absent when no home was given; embedded only */
+    WSGI_PARAM_PYTHON_PATH,         /* s*: one directory each, in order */
+    WSGI_PARAM_HOME,                /* s: first on sys.path, absent when not given */
+    WSGI_PARAM_LOCALE,              /* s: for setlocale(LC_ALL), absent when not given */
+    WSGI_PARAM_TITLE,               /* s: process title, absent when not given */
+    WSGI_PARAM_SHUTDOWN_TIMEOUT,    /* n: seconds, 0 = no limit */
+    WSGI_PARAM_USER_NAME,           /* s: for USER, LOGNAME; absent if no correction is wanted */
+    WSGI_PARAM_USER_HOME,           /* s: for HOME */
+    WSGI_PARAM_PRELOAD_GROUP,       /* s*: application group; always before its PRELOAD_SCRIPT */
+    WSGI_PARAM_PRELOAD_SCRIPT,      /* s* */
+    WSGI_PARAM_MAIN_GROUP,          /* s: application group that runs in the main interpreter
+                                       (besides ""); absent when none */
+    WSGI_PARAM_EPOCH,               /* n: of this process, checked in HELLO */
+    WSGI_PARAM_SECRET,              /* WSGI_WIRE_SECRET_SIZE bytes */
+    WSGI_PARAM_PEER_UID,            /* n*: a uid whose processes may connect (besides 0) */
+    WSGI_PARAM_SERVER_VERSION,      /* n: httpd version, major * 1000000 + minor * 1000 + patch */
+    WSGI_PARAM_SERVER_DESCRIPTION,  /* s: server banner */
+    WSGI_PARAM_SERVER_BUILT,        /* s */
+    WSGI_PARAM_MPM_NAME,            /* s */
+    WSGI_PARAM_MPM_PROCESSES,       /* n: maximum number of Apache children */
+    WSGI_PARAM_MPM_THREADS,         /* n: threads in each */
+    WSGI_PARAM_LOG_LEVEL            /* n: highest syslog level worth sending (7 = debug) */
+};
+
+#define WSGI_REQUEST_HAS_BODY 0x1        /* there is a body, maybe of length 0 */
+#define WSGI_REQUEST_SCRIPT_RELOADING 0x2
+#define WSGI_REQUEST_HTTPS 0x4           /* wsgi.url_scheme */
+
+#define WSGI_PROCESS_MULTIPROCESS 0x1 /* wsgi.multiprocess */
+#define WSGI_PROCESS_MULTITHREAD 0x2  /* wsgi.multithread */
+#define WSGI_PROCESS_SINGLE 0x4       /* httpd -X: keep real stdin and stdout */
+
+/* ---- writing ---------------------------------------------------------- */
+
+/* Grows by realloc (apr pools are not known here); free() `data` when done. */
+struct wsgi_vars_writer {
+    unsigned char *data;
+    size_t used;
+    size_t size;
+    uint32_t count;
+    int failed; /* 1 after an allocation failed or a size did not fit: nothing is added any more */
+};
+
+void wsgi_vars_begin(struct wsgi_vars_writer *writer);
+/* Adds an environ entry; the name is looked up in the table, else spelt out. */
+void wsgi_vars_put(struct wsgi_vars_writer *writer, const char *name, const char *value);
+void wsgi_vars_put_known(struct wsgi_vars_writer *writer, enum wsgi_name id, const char *value,
+                         size_t value_size);
+void wsgi_vars_put_text(struct wsgi_vars_writer *writer, enum wsgi_param id, const char *value);
+void wsgi_vars_put_bytes(struct wsgi_vars_writer *writer, enum wsgi_param id, const void *value,
+                         size_t value_size);
+void wsgi_vars_put_number(struct wsgi_vars_writer *writer, enum wsgi_param id, int64_t value);
+/* Writes the count. 0, or -1 if the writer failed. */
+int wsgi_vars_end(struct wsgi_vars_writer *writer);
+void wsgi_vars_free(struct wsgi_vars_writer *writer);
+
+/* ---- reading ---------------------------------------------------------- */
+
+struct wsgi_vars_reader {
+    const unsigned char *at;
+    const unsigned char *end;
+    uint32_t left;
+};
+
+struct wsgi_var {
+    uint16_t id;
+    uint16_t name_size;
+    uint32_t value_size;
+    const char *name;  /* NUL-terminated; for a known id the table's text */
+    const char *value; /* NUL-terminated, points into the block */
+};
+
+/* 0, or -1 when the head is malformed. The block must stay in place while it is read. */
+int wsgi_vars_open(struct wsgi_vars_reader *reader, const void *block, size_t size);
+/* 1: an entry; 0: the end, all of it consumed; -1: malformed (bounds, unknown id, missing NUL,
+ * NUL in a name, trailing bytes). */
+int wsgi_vars_next(struct wsgi_vars_reader *reader, struct wsgi_var *var);
+/* The number of a numeric parameter: 0, or -1 when it does not have 8 bytes. */
+int wsgi_var_number(const struct wsgi_var *var, int64_t *number);
+
+/* Table of known names: the id, or WSGI_NAME_TEXT when the name is not in it. */
+enum wsgi_name wsgi_name_find(const char *name, size_t size);
+/* Text of a known id, 1 .. WSGI_NAME_COUNT-1. */
+const char *wsgi_name_text(enum wsgi_name id);
+size_t wsgi_name_size(enum wsgi_name id);
+
+#endif

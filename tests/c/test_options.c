@@ -125,9 +125,9 @@ static void test_flags(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_words),    cmocka_unit_test(test_escapes),
+        cmocka_unit_test(test_words),     cmocka_unit_test(test_escapes),
         cmocka_unit_test(test_bad_words), cmocka_unit_test(test_integers),
-        cmocka_unit_test(test_octals),   cmocka_unit_test(test_flags),
+        cmocka_unit_test(test_octals),    cmocka_unit_test(test_flags),
     };
     return cmocka_run_group_tests_name("options", tests, NULL, NULL);
 }

@@ -58,11 +58,11 @@ static void test_malformed(void **state)
         unsigned char bytes[6];
         size_t size;
     } bad[] = {
-        {{0, 0, 0, 0}, 4},                /* too short */
-        {{200, 0, 0, 0, 0}, 5},           /* 200 is no failure */
-        {{0x58, 0x02, 0, 0, 0}, 5},       /* 600 */
-        {{0xf4, 0x01, 0, 0, 2}, 5},       /* silent is 0 or 1 */
-        {{0, 0, 1, 0, 0}, 5},             /* a code without a failure */
+        {{0, 0, 0, 0}, 4},          /* too short */
+        {{200, 0, 0, 0, 0}, 5},     /* 200 is no failure */
+        {{0x58, 0x02, 0, 0, 0}, 5}, /* 600 */
+        {{0xf4, 0x01, 0, 0, 2}, 5}, /* silent is 0 or 1 */
+        {{0, 0, 1, 0, 0}, 5},       /* a code without a failure */
     };
     unsigned char large[WSGI_FRAME_END_MAX] = {0};
     struct wsgi_outcome back;

@@ -20,8 +20,8 @@ void wsgi_board_start(struct wsgi_board *board, uint32_t connection, uint32_t se
 int wsgi_board_started(const struct wsgi_board *board, uint32_t epoch, uint32_t connection,
                        uint32_t sequence)
 {
-    if (board == NULL || board->magic != WSGI_BOARD_MAGIC ||
-        board->version != WSGI_BOARD_VERSION || connection >= WSGI_BOARD_CONNECTIONS ||
+    if (board == NULL || board->magic != WSGI_BOARD_MAGIC || board->version != WSGI_BOARD_VERSION ||
+        connection >= WSGI_BOARD_CONNECTIONS ||
         __atomic_load_n(&board->epoch, __ATOMIC_ACQUIRE) != epoch)
         return 1;
     return __atomic_load_n(&board->started[connection], __ATOMIC_ACQUIRE) == sequence;

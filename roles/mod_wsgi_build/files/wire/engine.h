@@ -66,8 +66,8 @@ struct wsgi_host {
 #define WSGI_RUN_RELOAD 1 /* only when reload_by_process; nothing was sent, nothing started */
 
 struct wsgi_engine {
-    uint32_t abi;  /* WSGI_ENGINE_ABI, first in every version */
-    uint32_t size; /* sizeof(struct wsgi_engine) */
+    uint32_t abi;               /* WSGI_ENGINE_ABI, first in every version */
+    uint32_t size;              /* sizeof(struct wsgi_engine) */
     const char *build;          /* WSGI_BUILD_VERSION */
     const char *fingerprint;    /* of the sources and flags; front and engine must agree */
     const char *python_version; /* "3.11.2", compiled for */

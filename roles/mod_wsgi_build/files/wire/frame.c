@@ -6,13 +6,13 @@
 /* What each frame type may carry. A table, so that the decoder has no case of its own. */
 struct frame_rule {
     const char *name;
-    uint32_t low;  /* smallest and largest payload */
+    uint32_t low; /* smallest and largest payload */
     uint32_t high;
-    uint8_t sender; /* enum wsgi_end */
-    uint8_t flags;  /* flags that are legal */
-    uint8_t aux;    /* 1: aux has a meaning */
+    uint8_t sender;   /* enum wsgi_end */
+    uint8_t flags;    /* flags that are legal */
+    uint8_t aux;      /* 1: aux has a meaning */
     uint8_t numbered; /* 1: sequence must not be 0; 0: it must be */
-    uint8_t credit; /* 1: credit has a meaning, and must not be 0 */
+    uint8_t credit;   /* 1: credit has a meaning, and must not be 0 */
 };
 
 static const struct frame_rule rules[WSGI_FRAME_TYPES] = {
@@ -25,11 +25,10 @@ static const struct frame_rule rules[WSGI_FRAME_TYPES] = {
                          WSGI_FLAG_FIN | WSGI_FLAG_ABORT, 1, 1, 0},
     [WSGI_FRAME_HEAD] = {"HEAD", 1, WSGI_FRAME_HEAD_MAX, WSGI_FROM_BACK, 0, 0, 1, 0},
     [WSGI_FRAME_DATA] = {"DATA", 1, WSGI_FRAME_DATA_MAX, WSGI_FROM_BACK, WSGI_FLAG_FLUSH, 0, 1, 0},
-    [WSGI_FRAME_FILE] = {"FILE", WSGI_FILE_SIZE, WSGI_FILE_SIZE, WSGI_FROM_BACK, WSGI_FLAG_FLUSH,
-                         0, 1, 0},
+    [WSGI_FRAME_FILE] = {"FILE", WSGI_FILE_SIZE, WSGI_FILE_SIZE, WSGI_FROM_BACK, WSGI_FLAG_FLUSH, 0,
+                         1, 0},
     [WSGI_FRAME_LOG] = {"LOG", 0, WSGI_FRAME_LOG_MAX, WSGI_FROM_BACK, 0, 1, 1, 0},
-    [WSGI_FRAME_END] = {"END", 0, WSGI_FRAME_END_MAX, WSGI_FROM_BACK, WSGI_FLAG_TRUNCATED, 0, 1,
-                        0},
+    [WSGI_FRAME_END] = {"END", 0, WSGI_FRAME_END_MAX, WSGI_FROM_BACK, WSGI_FLAG_TRUNCATED, 0, 1, 0},
     [WSGI_FRAME_REJECT] = {"REJECT", 0, 0, WSGI_FROM_BACK, 0, 1, 1, 0},
     [WSGI_FRAME_CANCEL] = {"CANCEL", 0, 0, WSGI_FROM_FRONT, 0, 0, 1, 0},
 };
@@ -151,13 +150,11 @@ void wsgi_file_range_encode(const struct wsgi_file_range *range,
     put(put(payload, &range->offset, sizeof range->offset), &range->length, sizeof range->length);
 }
 
-int wsgi_file_range_decode(const unsigned char *payload, size_t size,
-                           struct wsgi_file_range *range)
+int wsgi_file_range_decode(const unsigned char *payload, size_t size, struct wsgi_file_range *range)
 {
     if (size != WSGI_FILE_SIZE)
         return -1;
-    take(take(payload, &range->offset, sizeof range->offset), &range->length,
-         sizeof range->length);
+    take(take(payload, &range->offset, sizeof range->offset), &range->length, sizeof range->length);
     if (range->offset > INT64_MAX || range->length > INT64_MAX - range->offset)
         return -1;
     return 0;

@@ -113,8 +113,9 @@ int wsgi_head_name_is(const char *name, size_t size, const char *other)
 
 int wsgi_head_is_hop_by_hop(const char *name, size_t size)
 {
-    static const char *const hops[] = {"Connection", "Keep-Alive", "TE",      "Trailer",
-                                       "Transfer-Encoding", "Upgrade", "Proxy-Connection"};
+    static const char *const hops[] = {"Connection",      "Keep-Alive",        "TE",
+                                       "Trailer",         "Transfer-Encoding", "Upgrade",
+                                       "Proxy-Connection"};
     size_t i;
 
     for (i = 0; i < sizeof hops / sizeof *hops; i++)

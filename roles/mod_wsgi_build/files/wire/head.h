@@ -21,11 +21,11 @@ enum wsgi_head_status {
     WSGI_HEAD_STATUS_RANGE, /* below 200 or above 999: PEP 3333 knows only final statuses */
     WSGI_HEAD_STATUS_BYTES, /* a control character in the reason */
     WSGI_HEAD_NAME_EMPTY,
-    WSGI_HEAD_NAME_BYTES,  /* not a token of RFC 9110, 5.6.2 */
-    WSGI_HEAD_VALUE_BYTES, /* NUL, CR, LF or another control but TAB */
-    WSGI_HEAD_LENGTH_FORM, /* Content-Length is not only digits, or does not fit int64_t */
-    WSGI_HEAD_LENGTH_TWICE,/* two Content-Length that differ */
-    WSGI_HEAD_BLOCK        /* the block itself is malformed (only from a daemon) */
+    WSGI_HEAD_NAME_BYTES,   /* not a token of RFC 9110, 5.6.2 */
+    WSGI_HEAD_VALUE_BYTES,  /* NUL, CR, LF or another control but TAB */
+    WSGI_HEAD_LENGTH_FORM,  /* Content-Length is not only digits, or does not fit int64_t */
+    WSGI_HEAD_LENGTH_TWICE, /* two Content-Length that differ */
+    WSGI_HEAD_BLOCK         /* the block itself is malformed (only from a daemon) */
 };
 
 /* "status must be three digits ..." */

@@ -19,7 +19,7 @@ enum wsgi_option_status {
 };
 
 struct wsgi_option {
-    char *name;         /* filled by wsgi_option_next, NUL-terminated */
+    char *name; /* filled by wsgi_option_next, NUL-terminated */
     size_t name_room;
     char *value;
     size_t value_room;

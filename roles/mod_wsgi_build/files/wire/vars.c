@@ -197,8 +197,8 @@ static int id_is_sound(const struct wsgi_var *var)
         return var->name_size > 0 && memchr(var->name, '\0', var->name_size) == NULL;
     if (var->name_size != 0)
         return 0;
-    return var->id < WSGI_NAME_COUNT || (var->id >= WSGI_PARAM_FIRST &&
-                                         var->id <= WSGI_PARAM_CONTENT_LENGTH) ||
+    return var->id < WSGI_NAME_COUNT ||
+           (var->id >= WSGI_PARAM_FIRST && var->id <= WSGI_PARAM_CONTENT_LENGTH) ||
            (var->id >= WSGI_PARAM_GROUP_NAME && var->id <= WSGI_PARAM_LOG_LEVEL);
 }
 

@@ -83,9 +83,9 @@ enum wsgi_param {
     WSGI_PARAM_LOG_LEVEL            /* n: highest syslog level worth sending (7 = debug) */
 };
 
-#define WSGI_REQUEST_HAS_BODY 0x1        /* there is a body, maybe of length 0 */
+#define WSGI_REQUEST_HAS_BODY 0x1 /* there is a body, maybe of length 0 */
 #define WSGI_REQUEST_SCRIPT_RELOADING 0x2
-#define WSGI_REQUEST_HTTPS 0x4           /* wsgi.url_scheme */
+#define WSGI_REQUEST_HTTPS 0x4 /* wsgi.url_scheme */
 
 #define WSGI_PROCESS_MULTIPROCESS 0x1 /* wsgi.multiprocess */
 #define WSGI_PROCESS_MULTITHREAD 0x2  /* wsgi.multithread */

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "body.h"
+
+#include "apr_strings.h"
+#include "http_core.h"
+#include "http_protocol.h"
+#include "util_filter.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* What one call asks the input filters for; more only fills memory. */
+#define READ_AT_ONCE 65536
+
+/* The end of a body is the end of stream that the filters tell, not Content-Length: a filter may
+ * inflate it. Without any sign of a body nothing is read, so that a GET costs nothing. */
+static int has_body(request_rec *r)
+{
+    const char *length = apr_table_get(r->headers_in, "Content-Length");
+
+    if (apr_table_get(r->headers_in, "Transfer-Encoding") != NULL)
+        return 1;
+    if (length != NULL)
+        return strspn(length, "0 \t") != strlen(length);
+    return ap_request_has_body(r);
+}
+
+void wsgi_body_init(struct wsgi_body *body, request_rec *r)
+{
+    memset(body, 0, sizeof(*body));
+    body->r = r;
+    body->present = has_body(r);
+    body->finished = !body->present;
+}
+
+/* The errno of struct wsgi_transport.read for what a filter or bucket said. */
+static int failure_of(const request_rec *r, apr_status_t rv)
+{
+    if (APR_STATUS_IS_TIMEUP(rv) || APR_STATUS_IS_ETIMEDOUT(rv))
+        return ETIMEDOUT;
+    if (APR_STATUS_IS_ENOSPC(rv))
+        return EFBIG;
+    if (r->connection->aborted || APR_STATUS_IS_EOF(rv) || rv == APR_INCOMPLETE ||
+        APR_STATUS_IS_ECONNRESET(rv) || APR_STATUS_IS_ECONNABORTED(rv) || APR_STATUS_IS_EPIPE(rv))
+        return EPIPE;
+    if (APR_STATUS_IS_EGENERAL(rv) || APR_STATUS_IS_EINVAL(rv))
+        return EBADMSG;
+    if (rv != AP_FILTER_ERROR)
+        return EIO;
+    /* The filter has answered the client itself; r->status says what. */
+    return r->status == HTTP_REQUEST_ENTITY_TOO_LARGE ? EFBIG : EBADMSG;
+}
+
+static ssize_t fail(struct wsgi_body *body, int error)
+{
+    body->failed = error;
+    errno = error;
+    return -1;
+}
+
+/* Gets more from the filters. 0: there is something to look at; -1 with errno. */
+static int refill(struct wsgi_body *body, int block)
+{
+    request_rec *r = body->r;
+    apr_status_t rv;
+
+    if (body->brigade == NULL)
+        body->brigade = apr_brigade_create(r->pool, r->connection->bucket_alloc);
+    rv = ap_get_brigade(r->input_filters, body->brigade, AP_MODE_READBYTES,
+                        block ? APR_BLOCK_READ : APR_NONBLOCK_READ, READ_AT_ONCE);
+    if (!block &&
+        (APR_STATUS_IS_EAGAIN(rv) || (rv == APR_SUCCESS && APR_BRIGADE_EMPTY(body->brigade)))) {
+        errno = EAGAIN;
+        return -1;
+    }
+    if (rv != APR_SUCCESS)
+        return (int)fail(body, failure_of(r, rv));
+    return 0;
+}
+
+/* Takes bytes from the first bucket. >0; 0: nothing in it, it is gone; -1 with errno. */
+static ssize_t take(struct wsgi_body *body, void *buffer, size_t size, int block)
+{
+    apr_bucket *bucket = APR_BRIGADE_FIRST(body->brigade);
+    const char *data;
+    apr_size_t length;
+    apr_status_t rv;
+
+    if (APR_BUCKET_IS_EOS(bucket)) {
+        body->finished = 1;
+        apr_brigade_cleanup(body->brigade);
+        return 0;
+    }
+    if (APR_BUCKET_IS_METADATA(bucket)) {
+        apr_bucket_delete(bucket);
+        return 0;
+    }
+    rv = apr_bucket_read(bucket, &data, &length, block ? APR_BLOCK_READ : APR_NONBLOCK_READ);
+    if (!block && APR_STATUS_IS_EAGAIN(rv)) {
+        errno = EAGAIN;
+        return -1;
+    }
+    if (rv != APR_SUCCESS)
+        return fail(body, failure_of(body->r, rv));
+    if (length > size) {
+        apr_bucket_split(bucket, size);
+        length = size;
+    }
+    memcpy(buffer, data, length);
+    apr_bucket_delete(bucket);
+    return (ssize_t)length;
+}
+
+ssize_t wsgi_body_read(struct wsgi_body *body, void *buffer, size_t size, int block)
+{
+    size_t done = 0;
+
+    if (body->failed != 0) {
+        errno = body->failed;
+        return -1;
+    }
+    while (done == 0 && !body->finished) {
+        if ((body->brigade == NULL || APR_BRIGADE_EMPTY(body->brigade)) && refill(body, block) != 0)
+            return -1;
+        /* What is at hand goes out together; nothing more is waited for. */
+        while (done < size && !body->finished && !APR_BRIGADE_EMPTY(body->brigade)) {
+            ssize_t got = take(body, (char *)buffer + done, size - done, done == 0 && block);
+
+            if (got < 0 && done > 0)
+                break;
+            if (got < 0)
+                return -1;
+            done += (size_t)got;
+        }
+    }
+    body->taken += (apr_off_t)done;
+    return (ssize_t)done;
+}
+
+int wsgi_body_status(const struct wsgi_body *body)
+{
+    switch (body->failed) {
+    case ETIMEDOUT:
+        return HTTP_REQUEST_TIME_OUT;
+    case EFBIG:
+        return HTTP_REQUEST_ENTITY_TOO_LARGE;
+    case EBADMSG:
+    case EPIPE:
+        return HTTP_BAD_REQUEST;
+    default:
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "facts.h"
+
+#include "config.h"
+#include "daemon.h"
+#include "log.h"
+#include "probe.h"
+#include "python.h"
+
+#include "apr_strings.h"
+#include "http_core.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* Room for ".<pid>.<generation>" in a socket's name; ".<group>.<slot>.sock" is known. */
+#define PID_AND_GENERATION_MAX ".4194304.999999"
+
+/* ---- one group ----------------------------------------------------------------------------- */
+
+/* A user who owns an interpreter decides what it does, so it serves only that user (and root's
+ * serves everybody). */
+static const char *check_owner(apr_pool_t *pool, const struct wsgi_python *python, uid_t user)
+{
+    struct stat file;
+
+    if (stat(python->interpreter, &file) != 0)
+        return apr_psprintf(pool, "interpreter %s: %s", python->interpreter, strerror(errno));
+    if (file.st_uid == 0 || file.st_uid == geteuid() || file.st_uid == user)
+        return NULL;
+    return apr_psprintf(pool,
+                        "interpreter %s belongs to the user with uid %ld, so only a process group "
+                        "of that user may run it; use an interpreter that root owns",
+                        python->interpreter, (long)file.st_uid);
+}
+
+static const char *check_python(apr_pool_t *pool, const struct wsgi_settings *settings,
+                                struct wsgi_group *group)
+{
+    const char *home = group->python_home != NULL ? group->python_home : settings->python_home;
+    const char *error =
+        wsgi_python_resolve(pool, settings->pythons, home, &group->interpreter, &group->python);
+
+    if (error == NULL)
+        error = check_owner(pool, group->python, group->uid);
+    if (error == NULL || home == NULL)
+        return error;
+    if (group->python_home != NULL)
+        return apr_psprintf(pool, "option python-home: %s", error);
+    return apr_psprintf(pool, "WSGIPythonHome (%s): %s", settings->python_home_where, error);
+}
+
+/* Its sockets: a path that the kernel takes, in a directory that is there. */
+static const char *check_socket(apr_pool_t *pool, const struct wsgi_settings *settings,
+                                const struct wsgi_group *group)
+{
+    const char *where =
+        settings->socket_prefix_where != NULL ? settings->socket_prefix_where : "the default";
+    const char *directory;
+    const char *longest;
+    struct stat found;
+
+    if (settings->socket_prefix == NULL)
+        return "WSGISocketPrefix: httpd has no runtime directory; give an absolute path";
+    longest = apr_psprintf(pool, "%s" PID_AND_GENERATION_MAX ".%d.%d.sock", settings->socket_prefix,
+                           group->id, 2 * group->processes - 1);
+    if (strlen(longest) >= sizeof(((struct sockaddr_un *)0)->sun_path))
+        return apr_psprintf(pool,
+                            "WSGISocketPrefix (%s): with %s a socket's path may have %lu bytes, "
+                            "the system takes %lu; give a shorter path",
+                            where, settings->socket_prefix, (unsigned long)strlen(longest),
+                            (unsigned long)sizeof(((struct sockaddr_un *)0)->sun_path) - 1);
+    directory = ap_make_dirstr_parent(pool, settings->socket_prefix);
+    if (stat(directory, &found) != 0)
+        return apr_psprintf(pool,
+                            "WSGISocketPrefix (%s): directory %s: %s; make it, or give "
+                            "another path",
+                            where, directory, strerror(errno));
+    if (!S_ISDIR(found.st_mode))
+        return apr_psprintf(pool, "WSGISocketPrefix (%s): %s is not a directory", where, directory);
+    return NULL;
+}
+
+static const char *check_home(apr_pool_t *pool, const struct wsgi_group *group)
+{
+    struct stat found;
+
+    if (group->home == NULL)
+        return NULL;
+    if (stat(group->home, &found) != 0)
+        return apr_psprintf(pool, "option home: %s: %s; make it, or correct the path", group->home,
+                            strerror(errno));
+    if (!S_ISDIR(found.st_mode))
+        return apr_psprintf(pool, "option home: %s is not a directory", group->home);
+    return NULL;
+}
+
+static const char *check_group(apr_pool_t *pool, const struct wsgi_settings *settings,
+                               struct wsgi_group *group)
+{
+    const char *error = wsgi_group_resolve_user(pool, group);
+
+    if (error == NULL)
+        error = check_home(pool, group);
+    if (error == NULL)
+        error = check_python(pool, settings, group);
+    if (error == NULL)
+        error = check_socket(pool, settings, group);
+    if (error == NULL)
+        error = wsgi_probe_group(pool, group);
+    if (error == NULL)
+        return NULL;
+    return apr_psprintf(pool, "WSGIDaemonProcess %s (%s): %s", group->name, group->where, error);
+}
+
+/* ---- everything ---------------------------------------------------------------------------- */
+
+static const char *check_embedded(apr_pool_t *pool, struct wsgi_settings *settings)
+{
+    const char *error;
+
+    if (settings->restrict_embedded == 1)
+        return NULL;
+    error = wsgi_python_resolve(pool, settings->pythons, settings->python_home,
+                                &settings->interpreter, &settings->python);
+    if (error == NULL)
+        error = check_owner(pool, settings->python, geteuid());
+    if (error == NULL || settings->python_home == NULL)
+        return error;
+    return apr_psprintf(pool, "WSGIPythonHome (%s): %s", settings->python_home_where, error);
+}
+
+static void find_out(apr_pool_t *pool, struct wsgi_settings *settings)
+{
+    int i;
+
+    settings->pythons = wsgi_python_read(pool);
+    settings->embedded_broken = check_embedded(pool, settings);
+    for (i = 0; i < settings->groups->nelts; i++) {
+        struct wsgi_group *group = APR_ARRAY_IDX(settings->groups, i, struct wsgi_group *);
+
+        group->broken = check_group(pool, settings, group);
+    }
+}
+
+/* To the terminal: there may be no log yet. */
+static int refuse(const char *why)
+{
+    if (why == NULL)
+        return OK;
+    ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_ERR, 0, NULL, "%s", why);
+    return HTTP_INTERNAL_SERVER_ERROR;
+}
+
+static int refuse_configuration(const struct wsgi_settings *settings)
+{
+    int status = refuse(settings->embedded_broken);
+    int i;
+
+    /* A manifest that is of no use, beside others that are. */
+    if (settings->pythons->standard != NULL && refuse(settings->pythons->problem) != OK)
+        status = HTTP_INTERNAL_SERVER_ERROR;
+    for (i = 0; i < settings->groups->nelts; i++)
+        if (refuse(APR_ARRAY_IDX(settings->groups, i, const struct wsgi_group *)->broken) != OK)
+            status = HTTP_INTERNAL_SERVER_ERROR;
+    return status;
+}
+
+int wsgi_facts_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
+                            server_rec *main_server)
+{
+    struct wsgi_settings *settings = wsgi_config_settings(main_server);
+    int testing = ap_state_query(AP_SQ_RUN_MODE) == AP_SQ_RM_CONFIG_TEST;
+
+    (void)plog;
+    (void)ptemp;
+    /* A start reads the configuration twice; what the first reading found would be lost. */
+    if (!testing && ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG)
+        return OK;
+    find_out(pconf, settings);
+    return testing ? refuse_configuration(settings) : OK;
+}
+
+void wsgi_facts_report(server_rec *main_server)
+{
+    const struct wsgi_settings *settings = wsgi_config_settings(main_server);
+    int i;
+
+    if (settings->embedded_broken != NULL)
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, main_server,
+                     "WSGI%04d: embedded mode is out of service: %s", WSGI_CODE_PYTHON_NOT_UP,
+                     settings->embedded_broken);
+    for (i = 0; i < settings->groups->nelts; i++) {
+        const struct wsgi_group *group =
+            APR_ARRAY_IDX(settings->groups, i, const struct wsgi_group *);
+
+        if (group->broken != NULL)
+            ap_log_error(APLOG_MARK, APLOG_ERR, 0, group->server,
+                         "WSGI%04d: process group %s is out of service: %s",
+                         WSGI_CODE_GROUP_NOT_READY, group->name, group->broken);
+    }
+}

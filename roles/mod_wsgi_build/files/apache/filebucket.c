@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "filebucket.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#define BLOCK_SIZE 65536
+
+struct wsgi_file_data {
+    apr_bucket_refcount refcount; /* must be first */
+    int descriptor;
+};
+
+static void file_destroy(void *data)
+{
+    struct wsgi_file_data *file = data;
+
+    if (!apr_bucket_shared_destroy(file))
+        return;
+    close(file->descriptor);
+    apr_bucket_free(file);
+}
+
+static apr_status_t file_read(apr_bucket *bucket, const char **text, apr_size_t *size,
+                              apr_read_type_e block);
+
+static apr_status_t file_setaside(apr_bucket *bucket, apr_pool_t *pool)
+{
+    /* Descriptor and memory belong to the bucket allocator, which outlives every pool. */
+    (void)bucket;
+    (void)pool;
+    return APR_SUCCESS;
+}
+
+static const apr_bucket_type_t file_type = {
+    .name = "WSGI-FILE",
+    .num_func = 5,
+    .is_metadata = APR_BUCKET_DATA,
+    .destroy = file_destroy,
+    .read = file_read,
+    .setaside = file_setaside,
+    .split = apr_bucket_shared_split,
+    .copy = apr_bucket_shared_copy,
+};
+
+/* Fills one block; the file must still have as many bytes as it had. */
+static apr_status_t fill(int descriptor, char *block, apr_size_t size, apr_off_t offset)
+{
+    apr_size_t done = 0;
+
+    while (done < size) {
+        ssize_t got = pread(descriptor, block + done, size - done, offset + (apr_off_t)done);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return errno;
+        if (got == 0)
+            return APR_EOF;
+        done += (apr_size_t)got;
+    }
+    return APR_SUCCESS;
+}
+
+/* The first block becomes a bucket in memory, the rest stays a file bucket behind it. */
+static apr_status_t file_read(apr_bucket *bucket, const char **text, apr_size_t *size,
+                              apr_read_type_e block)
+{
+    struct wsgi_file_data *file = bucket->data;
+    apr_size_t length = bucket->length < BLOCK_SIZE ? bucket->length : BLOCK_SIZE;
+    char *memory = apr_bucket_alloc(length, bucket->list);
+    apr_status_t rv;
+
+    (void)block;
+    *text = NULL;
+    *size = 0;
+    rv = fill(file->descriptor, memory, length, bucket->start);
+    if (rv == APR_SUCCESS && bucket->length > length)
+        rv = apr_bucket_split(bucket, length);
+    if (rv != APR_SUCCESS) {
+        apr_bucket_free(memory);
+        return rv;
+    }
+    file_destroy(file);
+    apr_bucket_heap_make(bucket, memory, length, apr_bucket_free);
+    *text = memory;
+    *size = length;
+    return APR_SUCCESS;
+}
+
+apr_bucket *wsgi_file_bucket_create(int descriptor, apr_uint64_t offset, apr_uint64_t length,
+                                    apr_bucket_alloc_t *list)
+{
+    apr_bucket *bucket = apr_bucket_alloc(sizeof(*bucket), list);
+    struct wsgi_file_data *file = apr_bucket_alloc(sizeof(*file), list);
+
+    APR_BUCKET_INIT(bucket);
+    bucket->free = apr_bucket_free;
+    bucket->list = list;
+    file->descriptor = descriptor;
+    bucket = apr_bucket_shared_make(bucket, file, (apr_off_t)offset, (apr_size_t)length);
+    bucket->type = &file_type;
+    return bucket;
+}

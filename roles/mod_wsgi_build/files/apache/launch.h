@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Starting one daemon process: fork, descriptors, privileges, environment, exec. */
+#ifndef WSGI_APACHE_LAUNCH_H
+#define WSGI_APACHE_LAUNCH_H
+
+#include "httpd.h"
+#include "group.h"
+#include "supervisor.h"
+
+/* Exit statuses of a process that did not get as far as Python; it has said why on its log. */
+#define WSGI_EXIT_DESCRIPTORS 71
+#define WSGI_EXIT_PRIVILEGES 72
+#define WSGI_EXIT_DIRECTORY 73
+#define WSGI_EXIT_EXEC 74
+
+struct wsgi_launch {
+    const struct wsgi_group *group;
+    const struct wsgi_supervisor_settings *settings;
+    const unsigned char *secret; /* WSGI_WIRE_SECRET_SIZE bytes */
+    uint32_t epoch;
+    int control;  /* the daemon's end */
+    int log;      /* write end, non-blocking */
+    int listener;
+    int board;
+};
+
+/* The pid, or -1 with errno. The caller closes its copies of `control` and `log`. Only in a
+ * process without threads. */
+pid_t wsgi_launch_daemon(const struct wsgi_launch *launch);
+
+/* Words for an exit status above, NULL for any other. */
+const char *wsgi_launch_exit_text(int status);
+
+#endif

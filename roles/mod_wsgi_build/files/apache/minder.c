@@ -1,0 +1,615 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "minder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "launch.h"
+#include "log.h"
+#include "../wire/launch.h"
+
+#define WSGI_HEALTHY apr_time_from_sec(60)   /* so old: its end is no early one */
+#define WSGI_DELAY_MAX 60                    /* s between two starts at most */
+#define WSGI_RELOAD_EARLY apr_time_from_sec(1) /* a reload this soon counts as an early end */
+#define WSGI_WAY_LIMIT apr_time_from_sec(15) /* graceful-timeout's default: drains longer only
+                                                while nobody needs the slot */
+#define WSGI_TICK_QUICK apr_time_from_msec(50)
+#define WSGI_TICK_SLOW apr_time_from_sec(1)
+
+apr_time_t wsgi_minder_clock(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return apr_time_from_sec(now.tv_sec) + now.tv_nsec / 1000;
+}
+
+static enum wsgi_slot_state state_of(const struct wsgi_minder *minder, int index)
+{
+    return atomic_load(&minder->slots->slot[index].shared->state);
+}
+
+static long seconds(apr_time_t span)
+{
+    return (long)apr_time_sec(span + apr_time_from_msec(500));
+}
+
+/* ---- starting ------------------------------------------------------------ */
+
+/* Field 22 of /proc/PID/stat: tells a process from a later one with the same pid. 0: gone. */
+static uint64_t birth_of(pid_t pid)
+{
+    char path[64];
+    char text[1024];
+    char *at;
+    ssize_t got;
+    int field;
+    int fd;
+
+    snprintf(path, sizeof(path), "/proc/%ld/stat", (long)pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return 0;
+    }
+    got = read(fd, text, sizeof(text) - 1);
+    close(fd);
+    text[got > 0 ? got : 0] = '\0';
+    at = strrchr(text, ')'); /* the name before it may hold anything */
+    if (!at || !at[1] || at[2] == 'Z' || at[2] == 'X') {
+        return 0;
+    }
+    for (field = 2; at && field < 22; field++) {
+        at = strchr(at + 1, ' ');
+    }
+    return at ? strtoull(at + 1, NULL, 10) : 0;
+}
+
+static void set_process(struct wsgi_minder *minder, int index, pid_t pid)
+{
+    struct wsgi_slot_shared *shared = minder->slots->slot[index].shared;
+
+    minder->minded[index].pid = pid;
+    atomic_store(&shared->pid, (int32_t)pid);
+    atomic_store(&shared->born, pid ? birth_of(pid) : 0);
+}
+
+/* -1 with errno; everything is closed again. */
+static pid_t launch_into(struct wsgi_minder *minder, int index, uint32_t epoch)
+{
+    struct wsgi_minded *minded = &minder->minded[index];
+    const struct wsgi_slot *slot = &minder->slots->slot[index];
+    struct wsgi_launch launch = { .group = minder->group, .settings = minder->settings,
+                                  .secret = minder->slots->secret, .epoch = epoch,
+                                  .listener = slot->listener, .board = slot->board_fd };
+    int pair[2];
+    pid_t pid;
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
+        return -1;
+    }
+    if (wsgi_logpipe_open(&minded->log, minder->group->server, &launch.log) < 0) {
+        close(pair[0]);
+        close(pair[1]);
+        return -1;
+    }
+    launch.control = pair[1];
+    pid = wsgi_launch_daemon(&launch);
+    close(pair[1]);
+    close(launch.log);
+    if (pid < 0) {
+        int error = errno;
+
+        close(pair[0]);
+        close(minded->log.fd);
+        minded->log.fd = -1;
+        errno = error;
+        return -1;
+    }
+    minded->control = pair[0];
+    return pid;
+}
+
+/* 0, 1, 2, 4 ... s after the first, second, ... early end in a row. */
+static unsigned next_delay(struct wsgi_place *place, apr_time_t now)
+{
+    unsigned delay = place->failures < 1 ? 0 : place->failures > 6 ? WSGI_DELAY_MAX
+                                             : 1u << (place->failures - 1);
+
+    place->failures++;
+    place->not_before = now + apr_time_from_sec(delay);
+    return delay;
+}
+
+static void start_into(struct wsgi_minder *minder, int index, int place, apr_time_t now)
+{
+    struct wsgi_minded *minded = &minder->minded[index];
+    uint32_t epoch = wsgi_slots_next_epoch(minder->slots);
+    pid_t pid;
+
+    pid = launch_into(minder, index, epoch);
+    if (pid < 0) {
+        int error = errno;
+        unsigned delay = next_delay(&minder->places[place], now);
+
+        ap_log_error(APLOG_MARK, APLOG_ERR, error, minder->group->server,
+                     "daemon group '%s': cannot start a process, next try in %u s",
+                     minder->group->name, delay);
+        return;
+    }
+    minded->adopted = minded->killed = minded->failed = 0;
+    minded->ready = minded->drain_since = minded->stop_since = 0;
+    minded->planned = NULL;
+    minded->place = place;
+    minded->born = now;
+    minder->places[place].slot = index;
+    minder->alive++;
+    atomic_store(&minder->slots->slot[index].shared->epoch, epoch);
+    set_process(minder, index, pid);
+    wsgi_slots_set_state(minder->slots, index, WSGI_SLOT_STARTING);
+    ap_log_error(APLOG_MARK, APLOG_DEBUG, 0, minder->group->server,
+                 "daemon group '%s': process %d started in slot %d", minder->group->name, (int)pid,
+                 index);
+}
+
+/* The empty slot whose last process ended longest ago: whoever had a request in that process has
+ * then seen its end, and read its board, before the board is used again. */
+static int find_empty(const struct wsgi_minder *minder)
+{
+    int best = -1;
+    int i;
+
+    for (i = 0; i < minder->slots->count; i++) {
+        if (!minder->minded[i].pid &&
+            (best < 0 || minder->minded[i].died < minder->minded[best].died)) {
+            best = i;
+        }
+    }
+    return best;
+}
+
+/* ---- ending -------------------------------------------------------------- */
+
+static void tell(struct wsgi_minder *minder, int index, enum wsgi_control_type type)
+{
+    struct wsgi_minded *minded = &minder->minded[index];
+    struct wsgi_control message = { .type = type,
+                                    .epoch = atomic_load(
+                                        &minder->slots->slot[index].shared->epoch) };
+
+    if (minded->control >= 0 &&
+        send(minded->control, &message, sizeof(message), MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+        ap_log_error(APLOG_MARK, APLOG_DEBUG, errno, minder->group->server,
+                     "daemon group '%s': process %d cannot be told anything any more",
+                     minder->group->name, (int)minded->pid);
+    }
+    if (minded->adopted && type == WSGI_CONTROL_STOP) {
+        kill(minded->pid, SIGTERM);
+    }
+}
+
+static void stop(struct wsgi_minder *minder, int index, const char *why, apr_time_t now)
+{
+    struct wsgi_minded *minded = &minder->minded[index];
+
+    if (minded->stop_since) {
+        return;
+    }
+    if (!minded->planned) {
+        minded->planned = why;
+    }
+    minded->stop_since = now;
+    wsgi_slots_set_state(minder->slots, index, WSGI_SLOT_DRAINING);
+    tell(minder, index, WSGI_CONTROL_STOP);
+}
+
+static void drain(struct wsgi_minder *minder, int index, const char *why, apr_time_t now)
+{
+    struct wsgi_minded *minded = &minder->minded[index];
+
+    if (minded->drain_since || minded->stop_since) {
+        return;
+    }
+    minded->planned = why;
+    minded->drain_since = now;
+    wsgi_slots_set_state(minder->slots, index, WSGI_SLOT_DRAINING);
+    tell(minder, index, WSGI_CONTROL_DRAIN);
+}
+
+static void leave_place(struct wsgi_minder *minder, int index)
+{
+    int place = minder->minded[index].place;
+
+    if (place >= 0) {
+        minder->places[place].slot = -1;
+        minder->minded[index].place = -1;
+    }
+}
+
+static void describe_end(char *text, size_t size, int status)
+{
+    const char *reason;
+
+    if (WIFSIGNALED(status)) {
+        snprintf(text, size, "was killed by signal %d (%s)%s", WTERMSIG(status),
+                 strsignal(WTERMSIG(status)), WCOREDUMP(status) ? ", core dumped" : "");
+        return;
+    }
+    reason = wsgi_launch_exit_text(WEXITSTATUS(status));
+    if (reason) {
+        snprintf(text, size, "could not be started: %s", reason);
+    }
+    else {
+        snprintf(text, size, "ended with exit status %d", WEXITSTATUS(status));
+    }
+}
+
+static apr_uint64_t requests_of(const struct wsgi_minder *minder, int index)
+{
+    const struct wsgi_board *board = minder->slots->slot[index].board;
+
+    return board->epoch == atomic_load(&minder->slots->slot[index].shared->epoch)
+               ? board->requests
+               : 0;
+}
+
+static void log_planned_end(const struct wsgi_minder *minder, int index, const char *how,
+                            apr_time_t now)
+{
+    const struct wsgi_minded *minded = &minder->minded[index];
+
+    ap_log_error(APLOG_MARK, APLOG_INFO, 0, minder->group->server,
+                 "daemon group '%s': process %d %s as planned (%s), %ld s old, "
+                 "%" APR_UINT64_T_FMT " requests",
+                 minder->group->name, (int)minded->pid, how, minded->planned,
+                 seconds(now - minded->born), requests_of(minder, index));
+}
+
+static void log_surprise(const struct wsgi_minder *minder, int index, const char *how, int level,
+                         const char *next, apr_time_t now)
+{
+    const struct wsgi_minded *minded = &minder->minded[index];
+
+    ap_log_error(APLOG_MARK, level, 0, minder->group->server,
+                 "daemon group '%s': process %d %s%s, %ld s old, "
+                 "%" APR_UINT64_T_FMT " requests%s",
+                 minder->group->name, (int)minded->pid, how,
+                 minded->failed ? " before it was ready" : "", seconds(now - minded->born),
+                 requests_of(minder, index), next);
+}
+
+/* An end that nobody asked for: the place gets another process, after a while if it was early. */
+static void ended_by_surprise(struct wsgi_minder *minder, int index, const char *how, int level,
+                              apr_time_t now)
+{
+    struct wsgi_minded *minded = &minder->minded[index];
+    char next[64] = "";
+
+    if (minded->place >= 0 && !minder->closing) {
+        struct wsgi_place *place = &minder->places[minded->place];
+
+        if (minded->ready && now - minded->ready >= WSGI_HEALTHY) {
+            place->failures = 0;
+        }
+        snprintf(next, sizeof(next), "; another one starts in %u s", next_delay(place, now));
+    }
+    log_surprise(minder, index, how, level, next, now);
+}
+
+static void clear_slot(struct wsgi_minder *minder, int index, apr_time_t now)
+{
+    struct wsgi_minded *minded = &minder->minded[index];
+
+    if (minded->control >= 0) {
+        close(minded->control);
+        minded->control = -1;
+    }
+    leave_place(minder, index);
+    minded->adopted = 0;
+    minded->died = now;
+    set_process(minder, index, 0);
+    minder->alive--;
+    wsgi_slots_set_state(minder->slots, index, WSGI_SLOT_DEAD);
+}
+
+/* What could not even be started has said so itself, at error level. */
+static int level_of_end(int status)
+{
+    return WIFEXITED(status) && (!WEXITSTATUS(status) || wsgi_launch_exit_text(WEXITSTATUS(status)))
+               ? APLOG_NOTICE
+               : APLOG_ERR;
+}
+
+/* A crash on the way out is still a crash. */
+static int is_as_planned(const struct wsgi_minded *minded, int status)
+{
+    if (!minded->planned) {
+        return 0;
+    }
+    if (WIFSIGNALED(status)) {
+        return WTERMSIG(status) == SIGTERM || (minded->killed && WTERMSIG(status) == SIGKILL);
+    }
+    return WEXITSTATUS(status) == 0;
+}
+
+int wsgi_minder_reap(struct wsgi_minder *minder, pid_t pid, int status, apr_time_t now)
+{
+    char how[128];
+    int i;
+
+    for (i = 0; i < minder->slots->count && minder->minded[i].pid != pid; i++) {
+    }
+    if (i == minder->slots->count || minder->minded[i].adopted) {
+        return 0;
+    }
+    wsgi_logpipe_finish(&minder->minded[i].log);
+    describe_end(how, sizeof(how), status);
+    if (is_as_planned(&minder->minded[i], status)) {
+        log_planned_end(minder, i, how, now);
+    }
+    else {
+        ended_by_surprise(minder, i, how, level_of_end(status), now);
+    }
+    clear_slot(minder, i, now);
+    return 1;
+}
+
+/* ---- what a daemon says -------------------------------------------------- */
+
+static void became_ready(struct wsgi_minder *minder, int index, apr_time_t now)
+{
+    struct wsgi_minded *minded = &minder->minded[index];
+
+    if (state_of(minder, index) != WSGI_SLOT_STARTING) {
+        return;
+    }
+    minded->ready = now;
+    wsgi_slots_set_state(minder->slots, index, WSGI_SLOT_READY);
+    ap_log_error(APLOG_MARK, APLOG_INFO, 0, minder->group->server,
+                 "daemon group '%s': process %d is ready after %ld ms", minder->group->name,
+                 (int)minded->pid, (long)apr_time_as_msec(now - minded->born));
+}
+
+/* A script changed. All ready processes are to be replaced; they get nothing new from now on, so
+ * that the next request sees the new code. */
+static void reload(struct wsgi_minder *minder, int asking, apr_time_t now)
+{
+    int i;
+
+    if (state_of(minder, asking) != WSGI_SLOT_READY || minder->closing) {
+        return;
+    }
+    ap_log_error(APLOG_MARK, APLOG_INFO, 0, minder->group->server,
+                 "daemon group '%s': process %d found a changed script, the group is reloaded",
+                 minder->group->name, (int)minder->minded[asking].pid);
+    for (i = 0; i < minder->slots->count; i++) {
+        struct wsgi_minded *minded = &minder->minded[i];
+
+        if (state_of(minder, i) != WSGI_SLOT_READY || minded->place < 0) {
+            continue;
+        }
+        if (now - minded->ready < WSGI_RELOAD_EARLY) {
+            next_delay(&minder->places[minded->place], now); /* no endless reloading */
+        }
+        else {
+            minder->places[minded->place].failures = 0;
+            minder->places[minded->place].not_before = now;
+        }
+        leave_place(minder, i);
+        drain(minder, i, "its script changed", now);
+    }
+}
+
+static void heard(struct wsgi_minder *minder, int index, const struct wsgi_control *message,
+                  apr_time_t now)
+{
+    if (message->epoch != atomic_load(&minder->slots->slot[index].shared->epoch)) {
+        return;
+    }
+    switch (message->type) {
+    case WSGI_CONTROL_READY:
+        became_ready(minder, index, now);
+        break;
+    case WSGI_CONTROL_RELOAD:
+        reload(minder, index, now);
+        break;
+    case WSGI_CONTROL_FAILED:
+        minder->minded[index].failed = 1;
+        break;
+    default:
+        break; /* not a daemon's to say; it harms nobody */
+    }
+}
+
+void wsgi_minder_control(struct wsgi_minder *minder, int index, apr_time_t now)
+{
+    struct wsgi_minded *minded = &minder->minded[index];
+    struct wsgi_control message;
+    ssize_t got = recv(minded->control, &message, sizeof(message), MSG_DONTWAIT);
+
+    if (got == (ssize_t)sizeof(message)) {
+        heard(minder, index, &message, now);
+    }
+    else if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
+        close(minded->control); /* its wait status will tell */
+        minded->control = -1;
+    }
+}
+
+/* ---- what is due --------------------------------------------------------- */
+
+/* The slots are all taken: whoever drains for long has to go. */
+static void make_way(struct wsgi_minder *minder, apr_time_t now)
+{
+    int i;
+
+    for (i = 0; i < minder->slots->count; i++) {
+        struct wsgi_minded *minded = &minder->minded[i];
+
+        if (minded->pid && minded->drain_since && now - minded->drain_since > WSGI_WAY_LIMIT) {
+            stop(minder, i, minded->planned, now);
+        }
+    }
+}
+
+static apr_time_t start_due(struct wsgi_minder *minder, apr_time_t now)
+{
+    apr_time_t next = now + WSGI_TICK_SLOW;
+    int i;
+
+    for (i = 0; i < minder->group->processes && !minder->closing; i++) {
+        struct wsgi_place *place = &minder->places[i];
+        int empty;
+
+        if (place->slot >= 0) {
+            continue;
+        }
+        if (place->not_before > now) {
+            next = place->not_before < next ? place->not_before : next;
+            continue;
+        }
+        empty = find_empty(minder);
+        if (empty < 0) {
+            make_way(minder, now);
+            break;
+        }
+        start_into(minder, empty, i, now);
+    }
+    return next;
+}
+
+static void kill_if_late(struct wsgi_minder *minder, int index, apr_time_t now)
+{
+    struct wsgi_minded *minded = &minder->minded[index];
+    int limit = minder->group->shutdown_timeout;
+
+    if (!minded->stop_since || minded->killed || limit <= 0 ||
+        now - minded->stop_since < apr_time_from_sec(limit)) {
+        return;
+    }
+    minded->killed = 1;
+    ap_log_error(APLOG_MARK, APLOG_WARNING, 0, minder->group->server,
+                 "daemon group '%s': process %d did not end within shutdown-timeout (%d s), "
+                 "it is killed", minder->group->name, (int)minded->pid, limit);
+    kill(minded->pid, SIGKILL);
+}
+
+static int adopted_is_gone(const struct wsgi_minder *minder, int index)
+{
+    const struct wsgi_minded *minded = &minder->minded[index];
+
+    return minded->adopted &&
+           birth_of(minded->pid) != atomic_load(&minder->slots->slot[index].shared->born);
+}
+
+/* A process on its way out. */
+static void follow_out(struct wsgi_minder *minder, int index, apr_time_t now)
+{
+    struct wsgi_minded *minded = &minder->minded[index];
+
+    if (adopted_is_gone(minder, index)) {
+        log_planned_end(minder, index, "ended", now);
+        clear_slot(minder, index, now);
+        return;
+    }
+    if (minded->drain_since && !minded->stop_since && wsgi_slots_idle(minder->slots, index)) {
+        stop(minder, index, minded->planned, now);
+    }
+    kill_if_late(minder, index, now);
+}
+
+apr_time_t wsgi_minder_tick(struct wsgi_minder *minder, apr_time_t now)
+{
+    apr_time_t next;
+    int leaving = 0;
+    int i;
+
+    for (i = 0; i < minder->slots->count; i++) {
+        if (minder->minded[i].pid && minder->minded[i].planned) {
+            follow_out(minder, i, now);
+            leaving = 1;
+        }
+        else if (minder->minded[i].ready && minder->minded[i].place >= 0 &&
+                 now - minder->minded[i].ready > WSGI_HEALTHY) {
+            minder->places[minder->minded[i].place].failures = 0;
+        }
+    }
+    next = start_due(minder, now);
+    return leaving && next > now + WSGI_TICK_QUICK ? now + WSGI_TICK_QUICK : next;
+}
+
+void wsgi_minder_drain_all(struct wsgi_minder *minder, const char *why, apr_time_t now)
+{
+    int i;
+
+    minder->closing = 1;
+    for (i = 0; i < minder->slots->count; i++) {
+        if (minder->minded[i].pid) {
+            drain(minder, i, why, now);
+        }
+    }
+}
+
+void wsgi_minder_stop_all(struct wsgi_minder *minder, const char *why, apr_time_t now)
+{
+    int i;
+
+    minder->closing = 1;
+    for (i = 0; i < minder->slots->count; i++) {
+        if (minder->minded[i].pid) {
+            stop(minder, i, why, now);
+        }
+    }
+}
+
+/* ---- the begin ----------------------------------------------------------- */
+
+static void adopt(struct wsgi_minder *minder, int index, apr_time_t now)
+{
+    struct wsgi_minded *minded = &minder->minded[index];
+    struct wsgi_slot_shared *shared = minder->slots->slot[index].shared;
+    pid_t pid = (pid_t)atomic_load(&shared->pid);
+
+    if (pid <= 0 || !atomic_load(&shared->born) || birth_of(pid) != atomic_load(&shared->born)) {
+        wsgi_slots_set_state(minder->slots, index, WSGI_SLOT_DEAD);
+        return;
+    }
+    minded->pid = pid;
+    minded->adopted = 1;
+    minded->born = now;
+    minder->alive++;
+    drain(minder, index, "its supervisor was replaced", now);
+}
+
+void wsgi_minder_init(struct wsgi_minder *minder, apr_pool_t *pool, const struct wsgi_group *group,
+                      const struct wsgi_supervisor_settings *settings, apr_time_t start)
+{
+    apr_time_t now = wsgi_minder_clock();
+    int i;
+
+    minder->group = group;
+    minder->settings = settings;
+    minder->slots = group->slots;
+    minder->places = apr_pcalloc(pool, sizeof(*minder->places) * (apr_size_t)group->processes);
+    minder->minded =
+        apr_pcalloc(pool, sizeof(*minder->minded) * (apr_size_t)minder->slots->count);
+    for (i = 0; i < group->processes; i++) {
+        minder->places[i].slot = -1;
+        minder->places[i].not_before = start;
+    }
+    for (i = 0; i < minder->slots->count; i++) {
+        minder->minded[i].control = -1;
+        minder->minded[i].log.fd = -1;
+        minder->minded[i].place = -1;
+        if (state_of(minder, i) != WSGI_SLOT_DEAD) {
+            adopt(minder, i, now);
+        }
+    }
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Supervisor: the life of the daemon processes of one group, from fork to wait status. */
+#ifndef WSGI_APACHE_MINDER_H
+#define WSGI_APACHE_MINDER_H
+
+#include "group.h"
+#include "logpipe.h"
+#include "slots.h"
+#include "supervisor.h"
+
+/* What is in a slot. */
+struct wsgi_minded {
+    pid_t pid;   /* 0: nothing */
+    int adopted; /* a former supervisor's child: no control socket, no wait status */
+    int control; /* our end, -1 */
+    struct wsgi_logpipe log;
+    int place;            /* index of the place it fills, -1: it is being replaced */
+    apr_time_t born;      /* all times of the monotonic clock; 0: not yet */
+    apr_time_t ready;
+    apr_time_t drain_since;
+    apr_time_t stop_since;
+    apr_time_t died;      /* of the former process in the slot */
+    int killed;           /* by us, shutdown-timeout was over */
+    int failed;           /* it said that it could not start */
+    const char *planned;  /* why it is to end, NULL: it is not */
+};
+
+/* One of the processes that the group is to have. */
+struct wsgi_place {
+    int slot; /* -1: empty */
+    apr_time_t not_before;
+    int failures; /* early ends in a row */
+};
+
+struct wsgi_minder {
+    const struct wsgi_group *group;
+    const struct wsgi_supervisor_settings *settings;
+    struct wsgi_slots *slots;
+    struct wsgi_place *places; /* group->processes of them */
+    struct wsgi_minded *minded; /* one a slot */
+    int alive;   /* slots with a process */
+    int closing; /* nothing is started any more */
+};
+
+apr_time_t wsgi_minder_clock(void);
+
+/* Takes over what a former supervisor left in the slots. `start` is when to begin starting. */
+void wsgi_minder_init(struct wsgi_minder *minder, apr_pool_t *pool, const struct wsgi_group *group,
+                      const struct wsgi_supervisor_settings *settings, apr_time_t start);
+/* Everything that is due: starts, drains, stops, kills. The time when it is due again. */
+apr_time_t wsgi_minder_tick(struct wsgi_minder *minder, apr_time_t now);
+/* Something came on the control socket of a slot. */
+void wsgi_minder_control(struct wsgi_minder *minder, int index, apr_time_t now);
+/* 1 when `pid` was one of its own; `status` is from waitpid. */
+int wsgi_minder_reap(struct wsgi_minder *minder, pid_t pid, int status, apr_time_t now);
+/* No more starts; all processes drain, and end as soon as no request is left. */
+void wsgi_minder_drain_all(struct wsgi_minder *minder, const char *why, apr_time_t now);
+/* No more starts; all processes end now. */
+void wsgi_minder_stop_all(struct wsgi_minder *minder, const char *why, apr_time_t now);
+
+#endif

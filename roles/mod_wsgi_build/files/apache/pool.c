@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pool.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "apr_strings.h"
+
+#define WSGI_IDLE_LIMIT apr_time_from_sec(60) /* an idle connection is closed after it */
+#define WSGI_IDLE_TRUST apr_time_from_sec(1)  /* up to it, no look whether it is still open */
+#define WSGI_WELCOME_SECONDS 15               /* connect-timeout's default */
+
+struct wsgi_pool {
+    pthread_mutex_t lock;
+    struct wsgi_connection *idle; /* last used first */
+};
+
+struct wsgi_pool *wsgi_pool_create(apr_pool_t *pool)
+{
+    struct wsgi_pool *made = apr_pcalloc(pool, sizeof(*made));
+
+    pthread_mutex_init(&made->lock, NULL);
+    return made;
+}
+
+void wsgi_connection_close(struct wsgi_connection *connection)
+{
+    wsgi_channel_close(&connection->channel);
+    free(connection);
+}
+
+static void close_list(struct wsgi_connection *list)
+{
+    while (list) {
+        struct wsgi_connection *next = list->next;
+
+        wsgi_connection_close(list);
+        list = next;
+    }
+}
+
+/* ---- idle connections ---------------------------------------------------- */
+
+static int still_good(const struct wsgi_connection *connection, uint32_t epoch)
+{
+    char byte;
+
+    if (connection->epoch != epoch || connection->sequence == UINT32_MAX) {
+        return 0;
+    }
+    if (apr_time_now() - connection->idle_since < WSGI_IDLE_TRUST) {
+        return 1;
+    }
+    return recv(connection->channel.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+           (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
+static struct wsgi_connection *take_idle(struct wsgi_pool *pool, uint32_t epoch)
+{
+    struct wsgi_connection *connection;
+
+    for (;;) {
+        pthread_mutex_lock(&pool->lock);
+        connection = pool->idle;
+        if (connection) {
+            pool->idle = connection->next;
+        }
+        pthread_mutex_unlock(&pool->lock);
+        if (!connection || still_good(connection, epoch)) {
+            return connection;
+        }
+        wsgi_connection_close(connection);
+    }
+}
+
+/* Cuts off the tail of those that lead to a former process or were not used for long. */
+static struct wsgi_connection *cut_expired(struct wsgi_pool *pool, uint32_t epoch, apr_time_t now)
+{
+    struct wsgi_connection **link = &pool->idle;
+    struct wsgi_connection *expired;
+
+    while (*link && (*link)->epoch == epoch && now - (*link)->idle_since < WSGI_IDLE_LIMIT) {
+        link = &(*link)->next;
+    }
+    expired = *link;
+    *link = NULL;
+    return expired;
+}
+
+void wsgi_pool_put(const struct wsgi_slots *slots, int index, struct wsgi_connection *connection)
+{
+    const struct wsgi_slot *slot = &slots->slot[index];
+    uint32_t epoch = atomic_load(&slot->shared->epoch);
+    struct wsgi_connection *expired;
+
+    if (connection->epoch != epoch || wsgi_channel_buffered(&connection->channel) ||
+        connection->channel.passed >= 0 ||
+        atomic_load(&slot->shared->state) != WSGI_SLOT_READY) {
+        wsgi_connection_close(connection);
+        return;
+    }
+    wsgi_channel_trim(&connection->channel);
+    connection->idle_since = apr_time_now();
+    pthread_mutex_lock(&slot->pool->lock);
+    connection->next = slot->pool->idle;
+    slot->pool->idle = connection;
+    expired = cut_expired(slot->pool, epoch, connection->idle_since);
+    pthread_mutex_unlock(&slot->pool->lock);
+    close_list(expired);
+}
+
+/* ---- a new connection ---------------------------------------------------- */
+
+static enum wsgi_connect connect_error(apr_pool_t *p, const struct wsgi_slot *slot, int code,
+                                       const char **why)
+{
+    *why = apr_psprintf(p, "cannot connect to the daemon socket %s: %s (errno %d)%s", slot->path,
+                        strerror(code), code,
+                        code == EACCES ? "; the user of the Apache processes needs search "
+                                         "permission on all directories above it"
+                                       : "");
+    switch (code) {
+    case EAGAIN: /* the backlog is full */
+    case ECONNREFUSED:
+    case EINTR:
+    case ETIMEDOUT:
+        return WSGI_CONNECT_RETRY;
+    default:
+        return WSGI_CONNECT_FAILED;
+    }
+}
+
+/* The kernel reports who called listen(): the Apache parent, nobody else. */
+static int peer_is_ours(const struct wsgi_slots *slots, int fd)
+{
+    struct ucred peer;
+    socklen_t size = sizeof(peer);
+
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
+           peer.uid == slots->owner_uid && peer.pid == slots->owner_pid;
+}
+
+static enum wsgi_connect open_socket(const struct wsgi_slots *slots, const struct wsgi_slot *slot,
+                                     apr_pool_t *p, int *made, const char **why)
+{
+    struct timeval second = { .tv_sec = 1 };
+    struct sockaddr_un address;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int block = 0;
+
+    if (fd < 0) {
+        return connect_error(p, slot, errno, why);
+    }
+    memset(&address, 0, sizeof(address));
+    address.sun_family = AF_UNIX;
+    apr_cpystrn(address.sun_path, slot->path, sizeof(address.sun_path));
+    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+        ioctl(fd, FIONBIO, &block) < 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof(second)) < 0) {
+        int code = errno;
+
+        close(fd);
+        return connect_error(p, slot, code, why);
+    }
+    if (!peer_is_ours(slots, fd)) {
+        close(fd);
+        *why = apr_psprintf(p, "the daemon socket %s belongs to a foreign process", slot->path);
+        return WSGI_CONNECT_FAILED;
+    }
+    *made = fd;
+    return WSGI_CONNECT_OK;
+}
+
+static enum wsgi_io send_hello(const struct wsgi_slots *slots, struct wsgi_connection *connection)
+{
+    unsigned char bytes[WSGI_FRAME_HEAD_SIZE + WSGI_HELLO_SIZE];
+    struct wsgi_frame frame = { .length = WSGI_HELLO_SIZE, .type = WSGI_FRAME_HELLO };
+    struct wsgi_hello hello = { .version = WSGI_WIRE_VERSION, .epoch = connection->epoch };
+    struct iovec vector = { .iov_base = bytes, .iov_len = sizeof(bytes) };
+    int count = 1;
+
+    memcpy(hello.secret, slots->secret, sizeof(hello.secret));
+    wsgi_frame_encode(&frame, bytes);
+    wsgi_hello_encode(&hello, bytes + WSGI_FRAME_HEAD_SIZE);
+    return wsgi_channel_send(&connection->channel, &vector, &count);
+}
+
+static enum wsgi_io await_welcome(struct wsgi_connection *connection)
+{
+    struct wsgi_channel *channel = &connection->channel;
+    struct wsgi_frame frame;
+    enum wsgi_io answer = WSGI_IO_AGAIN;
+    int slices;
+
+    for (slices = 0; slices < WSGI_WELCOME_SECONDS && answer == WSGI_IO_AGAIN; slices++) {
+        answer = wsgi_channel_fill(channel, WSGI_FRAME_HEAD_SIZE, 1);
+        if (answer == WSGI_IO_OK) {
+            answer = wsgi_channel_next(channel, &frame);
+        }
+    }
+    if (answer != WSGI_IO_OK) {
+        return answer;
+    }
+    if (frame.type == WSGI_FRAME_REJECT) {
+        return WSGI_IO_EOF; /* it has no room for another connection */
+    }
+    if (frame.type != WSGI_FRAME_WELCOME || frame.aux >= WSGI_BOARD_CONNECTIONS ||
+        wsgi_channel_buffered(channel) || channel->passed >= 0) {
+        channel->fault = "no proper WELCOME";
+        return WSGI_IO_ROGUE;
+    }
+    connection->index = frame.aux;
+    return WSGI_IO_OK;
+}
+
+static enum wsgi_connect greet(const struct wsgi_slots *slots, struct wsgi_connection *connection,
+                               apr_pool_t *p, const char **why)
+{
+    enum wsgi_io answer = send_hello(slots, connection);
+
+    if (answer == WSGI_IO_OK) {
+        answer = await_welcome(connection);
+    }
+    switch (answer) {
+    case WSGI_IO_OK:
+        return WSGI_CONNECT_OK;
+    case WSGI_IO_AGAIN:
+        *why = "a daemon process did not accept the connection in time";
+        return WSGI_CONNECT_RETRY;
+    case WSGI_IO_EOF:
+        *why = "a daemon process did not take another connection";
+        return WSGI_CONNECT_RETRY;
+    case WSGI_IO_ROGUE:
+        *why = apr_psprintf(p, "a daemon process broke the rules: %s", connection->channel.fault);
+        return WSGI_CONNECT_FAILED;
+    default:
+        *why = apr_psprintf(p, "cannot talk to a daemon process: %s", strerror(errno));
+        return WSGI_CONNECT_FAILED;
+    }
+}
+
+static enum wsgi_connect make_connection(const struct wsgi_slots *slots, int index,
+                                         uint32_t epoch, apr_pool_t *p,
+                                         struct wsgi_connection **made, const char **why)
+{
+    struct wsgi_connection *connection;
+    enum wsgi_connect answer;
+    int fd = -1;
+
+    answer = open_socket(slots, &slots->slot[index], p, &fd, why);
+    if (answer != WSGI_CONNECT_OK) {
+        return answer;
+    }
+    connection = calloc(1, sizeof(*connection));
+    if (!connection || wsgi_channel_open(&connection->channel, fd) < 0) {
+        if (!connection) {
+            close(fd);
+        }
+        free(connection);
+        *why = "out of memory";
+        return WSGI_CONNECT_FAILED;
+    }
+    connection->epoch = epoch;
+    answer = greet(slots, connection, p, why);
+    if (answer != WSGI_CONNECT_OK) {
+        wsgi_connection_close(connection);
+        return answer;
+    }
+    *made = connection;
+    return WSGI_CONNECT_OK;
+}
+
+enum wsgi_connect wsgi_pool_take(const struct wsgi_slots *slots, int index, apr_pool_t *p,
+                                 struct wsgi_connection **connection, const char **why)
+{
+    uint32_t epoch = atomic_load(&slots->slot[index].shared->epoch);
+
+    *connection = take_idle(slots->slot[index].pool, epoch);
+    if (*connection) {
+        return WSGI_CONNECT_OK;
+    }
+    return make_connection(slots, index, epoch, p, connection, why);
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Asks the kernel, as the user of a group, whether that user can reach what the group needs. */
+#ifndef WSGI_APACHE_PROBE_H
+#define WSGI_APACHE_PROBE_H
+
+#include "httpd.h"
+#include "group.h"
+
+/* NULL when fine, else what cannot be reached and what to do. Bounded in time. */
+const char *wsgi_probe_group(apr_pool_t *pool, const struct wsgi_group *group);
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The interpreters this build has engines for, and which of them a Python home means. */
+#ifndef WSGI_APACHE_PYTHON_H
+#define WSGI_APACHE_PYTHON_H
+
+#include "httpd.h"
+#include "group.h"
+
+struct wsgi_pythons {
+    const char *directory;              /* of the engines and manifests */
+    apr_array_header_t *list;           /* struct wsgi_python * */
+    const struct wsgi_python *standard; /* the default one, NULL when there is none */
+    const char *problem;                /* why there is none, else NULL */
+};
+
+/* Reads the manifests that belong to this very module file. Never NULL. Lives in `pool`. */
+const struct wsgi_pythons *wsgi_python_read(apr_pool_t *pool);
+
+/* The interpreter to run (as the home names it, so that a venv stays one) and its engine. `home`
+ * NULL is the default interpreter. NULL when found, else what is wrong and what to do. */
+const char *wsgi_python_resolve(apr_pool_t *pool, const struct wsgi_pythons *pythons,
+                                const char *home, const char **interpreter,
+                                const struct wsgi_python **python);
+
+#endif

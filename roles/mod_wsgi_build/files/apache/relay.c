@@ -1,0 +1,669 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "relay.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "apr_portable.h"
+#include "apr_strings.h"
+#include "http_core.h"
+#include "log.h"
+
+#define WSGI_TICK 1000     /* ms: the longest sleep without a look at client and clock */
+#define WSGI_BLIND_TICK 20 /* ms: while a body comes from a connection that cannot be polled */
+#define WSGI_UPLOAD_BLOCK WSGI_FRAME_BODY_MAX
+
+/* How a step of the pump ended. */
+enum step {
+    STEP_ON,    /* go on */
+    STEP_DRY,   /* nothing to be done before something comes */
+    STEP_DONE,  /* END came */
+    STEP_FAILED,/* the outcome is filled in, the connection cannot be used again */
+    STEP_RETRY
+};
+
+/* ---- the client ---------------------------------------------------------- */
+
+/* -1: there is no socket to look at (HTTP/2 streams). */
+static int client_socket(request_rec *r)
+{
+    apr_socket_t *sock;
+    apr_os_sock_t fd;
+
+    if (r->connection->master) {
+        return -1;
+    }
+    sock = ap_get_conn_socket(r->connection);
+    return sock && apr_os_sock_get(&fd, sock) == APR_SUCCESS ? fd : -1;
+}
+
+int wsgi_client_left(request_rec *r)
+{
+    struct pollfd look = { .fd = client_socket(r), .events = POLLRDHUP };
+
+    if (r->connection->aborted) {
+        return 1;
+    }
+    return look.fd >= 0 && poll(&look, 1, 0) > 0 &&
+           (look.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+}
+
+/* ---- the upload ---------------------------------------------------------- */
+
+static int upload_room(struct wsgi_upload *upload, size_t room)
+{
+    unsigned char *larger;
+
+    if (upload->size - upload->used >= room) {
+        return 0;
+    }
+    larger = realloc(upload->data, upload->used + room);
+    if (!larger) {
+        return -1;
+    }
+    upload->data = larger;
+    upload->size = upload->used + room;
+    return 0;
+}
+
+/* As wsgi_body_read(), but into the upload's own memory. */
+static ssize_t upload_read(struct wsgi_upload *upload, size_t limit, int block)
+{
+    ssize_t got;
+
+    if (upload_room(upload, limit) < 0) {
+        errno = ENOMEM;
+        return -1;
+    }
+    got = wsgi_body_read(upload->body, upload->data + upload->used, limit, block);
+    if (got > 0) {
+        upload->used += (size_t)got;
+    }
+    return got;
+}
+
+static void body_failed(const struct wsgi_body *body, struct wsgi_outcome *outcome)
+{
+    int code = body->failed ? body->failed : errno;
+
+    outcome->silent = code == EPIPE;
+    wsgi_outcome_fail(outcome, (uint16_t)wsgi_body_status(body),
+                      code == EPIPE ? WSGI_CODE_CLIENT_GONE : WSGI_CODE_BODY_READ_FAILED,
+                      "cannot read the request body: %s", strerror(code));
+}
+
+/* How much room the begin of the body will need; only a hint, filters may change its size. One
+ * byte more lets the end of the stream be seen. */
+static size_t likely_size(request_rec *r)
+{
+    const char *length = apr_table_get(r->headers_in, "Content-Length");
+    apr_int64_t size = length ? apr_atoi64(length) : -1;
+
+    return size >= 0 && size < WSGI_UPLOAD_BLOCK ? (size_t)size + 1 : WSGI_UPLOAD_BLOCK;
+}
+
+int wsgi_upload_begin(struct wsgi_upload *upload, struct wsgi_outcome *outcome)
+{
+    struct wsgi_body *body = upload->body;
+    size_t limit = likely_size(body->r);
+
+    /* Waiting for 100 Continue: the client sends nothing before the application reads. */
+    if (!body->present || body->r->expecting_100) {
+        return 0;
+    }
+    while (!body->finished && upload->used < limit) {
+        ssize_t got = upload_read(upload, limit - upload->used, 0);
+
+        if (got < 0 && errno != EAGAIN) {
+            body_failed(body, outcome);
+            return -1;
+        }
+        if (got <= 0) {
+            break;
+        }
+    }
+    return 0;
+}
+
+void wsgi_upload_end(struct wsgi_upload *upload)
+{
+    free(upload->data);
+    upload->data = NULL;
+    upload->size = upload->used = upload->sent = 0;
+}
+
+/* ---- failures ------------------------------------------------------------ */
+
+static int has_started(struct wsgi_relay *x)
+{
+    const struct wsgi_connection *connection = x->connection;
+
+    if (!x->started) {
+        x->started =
+            x->head_seen || wsgi_board_started(x->group->slots->slot[x->slot].board,
+                                               connection->epoch, connection->index,
+                                               connection->sequence);
+    }
+    return x->started;
+}
+
+static int daemon_pid(const struct wsgi_relay *x)
+{
+    const struct wsgi_slot_shared *slot = x->group->slots->slot[x->slot].shared;
+
+    return atomic_load(&slot->epoch) == x->connection->epoch ? (int)atomic_load(&slot->pid) : 0;
+}
+
+static const char *daemon_name(const struct wsgi_relay *x)
+{
+    int pid = daemon_pid(x);
+
+    return pid > 0 ? apr_psprintf(x->r->pool, "daemon process %d of group '%s'", pid,
+                                  x->group->name)
+                   : apr_psprintf(x->r->pool, "a daemon process of group '%s'", x->group->name);
+}
+
+static enum step daemon_died(struct wsgi_relay *x)
+{
+    if (x->head_seen) {
+        wsgi_outcome_fail(x->outcome, HTTP_BAD_GATEWAY, WSGI_CODE_DIED_IN_BODY,
+                          "%s ended in the middle of its answer", daemon_name(x));
+        x->outcome->truncated = 1;
+        return STEP_FAILED;
+    }
+    if (!has_started(x)) {
+        return STEP_RETRY;
+    }
+    wsgi_outcome_fail(x->outcome, HTTP_BAD_GATEWAY, WSGI_CODE_DIED_BEFORE_HEAD,
+                      "%s ended before it answered", daemon_name(x));
+    return STEP_FAILED;
+}
+
+static enum step violation(struct wsgi_relay *x, const char *what)
+{
+    wsgi_outcome_fail(x->outcome, HTTP_BAD_GATEWAY, WSGI_CODE_WIRE_VIOLATION,
+                      "%s broke the rules of the connection: %s", daemon_name(x), what);
+    x->outcome->truncated = x->head_seen;
+    return STEP_FAILED;
+}
+
+static enum step read_failed(struct wsgi_relay *x)
+{
+    wsgi_outcome_fail(x->outcome, HTTP_BAD_GATEWAY, WSGI_CODE_READ_FAILED,
+                      "cannot talk to %s: %s", daemon_name(x), strerror(errno));
+    x->outcome->truncated = x->head_seen;
+    return STEP_FAILED;
+}
+
+static enum step timed_out(struct wsgi_relay *x)
+{
+    long seconds = (long)apr_time_sec(x->r->server->timeout);
+
+    if (x->head_seen) {
+        wsgi_outcome_fail(x->outcome, HTTP_GATEWAY_TIME_OUT, WSGI_CODE_READ_FAILED,
+                          "%s sent nothing more of its answer for %ld s", daemon_name(x), seconds);
+    }
+    else {
+        wsgi_outcome_fail(x->outcome, HTTP_GATEWAY_TIME_OUT, WSGI_CODE_HEAD_TIMEOUT,
+                          "%s did not answer within %ld s", daemon_name(x), seconds);
+    }
+    x->outcome->truncated = x->head_seen;
+    return STEP_FAILED;
+}
+
+/* Whoever waits for us in the daemon is told; when there is no room for that, the end of the
+ * connection says it too. */
+static enum step client_gone(struct wsgi_relay *x)
+{
+    struct wsgi_frame frame = { .type = WSGI_FRAME_CANCEL,
+                                .sequence = x->connection->sequence };
+    unsigned char head[WSGI_FRAME_HEAD_SIZE];
+    struct iovec vector = { .iov_base = head, .iov_len = sizeof(head) };
+    int count = 1;
+
+    if (!x->out_count && !x->deaf) {
+        wsgi_frame_encode(&frame, head);
+        wsgi_channel_send(&x->connection->channel, &vector, &count);
+    }
+    x->r->connection->aborted = 1;
+    x->outcome->silent = 1;
+    wsgi_outcome_fail(x->outcome, HTTP_BAD_REQUEST, WSGI_CODE_CLIENT_GONE,
+                      "the client closed the connection");
+    x->outcome->truncated = x->head_seen;
+    return STEP_FAILED;
+}
+
+/* ---- to the daemon ------------------------------------------------------- */
+
+static void out_add(struct wsgi_relay *x, const void *data, size_t size)
+{
+    if (size) {
+        x->out[x->out_count].iov_base = (void *)(uintptr_t)data;
+        x->out[x->out_count].iov_len = size;
+        x->out_count++;
+    }
+}
+
+/* REQUEST: head, size of the variables, variables, the body bytes that we have. */
+static void put_request(struct wsgi_relay *x)
+{
+    struct wsgi_upload *upload = x->upload;
+    struct wsgi_frame frame = { .type = WSGI_FRAME_REQUEST };
+    size_t first = upload->used < WSGI_UPLOAD_BLOCK ? upload->used : WSGI_UPLOAD_BLOCK;
+    uint32_t prefix = (uint32_t)x->vars_size;
+    int expects = upload->body->present && x->r->expecting_100;
+
+    upload->sent = first;
+    x->more_body = upload->body->present && (!upload->body->finished || first < upload->used);
+    x->credit = expects ? 0 : WSGI_WIRE_INITIAL_CREDIT - first;
+    frame.sequence = ++x->connection->sequence;
+    frame.length = (uint32_t)(sizeof(prefix) + x->vars_size + first);
+    frame.flags = (uint8_t)((x->more_body ? WSGI_FLAG_MORE_BODY : 0) |
+                            (x->more_body && expects ? WSGI_FLAG_EXPECT : 0));
+    wsgi_frame_encode(&frame, x->heads);
+    memcpy(x->heads + WSGI_FRAME_HEAD_SIZE, &prefix, sizeof(prefix));
+    out_add(x, x->heads, WSGI_FRAME_HEAD_SIZE + sizeof(prefix));
+    out_add(x, x->vars, x->vars_size);
+    out_add(x, upload->data, first);
+}
+
+static void put_body(struct wsgi_relay *x, size_t size, uint8_t flags, uint16_t status)
+{
+    struct wsgi_upload *upload = x->upload;
+    struct wsgi_frame frame = { .type = WSGI_FRAME_BODY, .flags = flags, .aux = status,
+                                .length = (uint32_t)size,
+                                .sequence = x->connection->sequence };
+
+    wsgi_frame_encode(&frame, x->heads);
+    out_add(x, x->heads, WSGI_FRAME_HEAD_SIZE);
+    out_add(x, upload->data + upload->sent, size);
+    upload->sent += size;
+    x->credit -= size;
+    if (flags) {
+        x->more_body = 0;
+    }
+}
+
+static void put_abort(struct wsgi_relay *x)
+{
+    int status = wsgi_body_status(x->upload->body);
+    int known = status == HTTP_BAD_REQUEST || status == HTTP_REQUEST_TIME_OUT ||
+                status == HTTP_REQUEST_ENTITY_TOO_LARGE;
+
+    put_body(x, 0, WSGI_FLAG_ABORT, (uint16_t)(known ? status : 0));
+}
+
+static size_t smaller(apr_uint64_t one, size_t other)
+{
+    return one < other ? (size_t)one : other;
+}
+
+/* More of the body from the client; a failure becomes an ABORT frame. */
+static enum step refill(struct wsgi_relay *x, int *complete)
+{
+    struct wsgi_upload *upload = x->upload;
+    int block = x->r->expecting_100; /* only a blocking read makes httpd send the 100 */
+    ssize_t got;
+
+    if (has_started(x)) {
+        upload->used = upload->sent = 0; /* nobody else will get it */
+    }
+    got = upload_read(upload, smaller(x->credit, WSGI_UPLOAD_BLOCK), block);
+    if (got < 0 && errno == EAGAIN) {
+        return STEP_DRY;
+    }
+    if (got < 0 && upload->body->failed == EPIPE) {
+        return client_gone(x);
+    }
+    x->progress = apr_time_now();
+    if (got < 0) {
+        put_abort(x);
+    }
+    *complete = got == 0 || upload->body->finished;
+    return STEP_ON;
+}
+
+/* Prepares the next BODY frame if there is credit and something to send. */
+static enum step next_body(struct wsgi_relay *x)
+{
+    struct wsgi_upload *upload = x->upload;
+    int complete = upload->body->finished;
+    size_t size;
+
+    if (!x->credit) {
+        return STEP_DRY;
+    }
+    if (upload->sent == upload->used && !complete) {
+        enum step step = refill(x, &complete);
+
+        if (step != STEP_ON || x->out_count) {
+            return step;
+        }
+    }
+    size = smaller(x->credit, upload->used - upload->sent);
+    size = smaller(size, WSGI_UPLOAD_BLOCK);
+    complete = complete && upload->sent + size == upload->used;
+    put_body(x, size, complete ? WSGI_FLAG_FIN : 0, 0);
+    return STEP_ON;
+}
+
+static enum step send_some(struct wsgi_relay *x)
+{
+    switch (wsgi_channel_send(&x->connection->channel, x->out, &x->out_count)) {
+    case WSGI_IO_OK:
+        x->progress = apr_time_now();
+        return STEP_ON;
+    case WSGI_IO_AGAIN:
+        return STEP_DRY;
+    default:
+        x->deaf = 1; /* what it said before it went may still be there to be read */
+        x->out_count = 0;
+        x->more_body = 0;
+        return STEP_ON;
+    }
+}
+
+/* ---- from the daemon ----------------------------------------------------- */
+
+static enum step take_head(struct wsgi_relay *x, const unsigned char *payload)
+{
+    enum wsgi_head_status why = WSGI_HEAD_OK;
+
+    if (x->head_seen) {
+        return violation(x, "a second HEAD");
+    }
+    if (wsgi_response_head(x->response, payload, x->frame.length, &why) < 0) {
+        wsgi_outcome_fail(x->outcome, HTTP_INTERNAL_SERVER_ERROR, WSGI_CODE_HEAD_REFUSED,
+                          "the response head of %s is refused: %s", daemon_name(x),
+                          wsgi_head_status_text(why));
+        return STEP_FAILED;
+    }
+    x->head_seen = 1;
+    return STEP_ON;
+}
+
+static enum step take_file(struct wsgi_relay *x, const unsigned char *payload)
+{
+    int fd = wsgi_channel_claim(&x->connection->channel);
+    struct wsgi_file_range range;
+    int result;
+
+    if (fd < 0) {
+        return violation(x, "a FILE without a descriptor");
+    }
+    if (!x->head_seen || wsgi_file_range_decode(payload, x->frame.length, &range) < 0) {
+        close(fd);
+        return violation(x, x->head_seen ? "a FILE with a bad range" : "a FILE before HEAD");
+    }
+    result = wsgi_response_file(x->response, fd, range.offset, range.length,
+                                x->frame.flags & WSGI_FLAG_FLUSH);
+    close(fd);
+    return result < 0 ? client_gone(x) : STEP_ON;
+}
+
+static enum step take_end(struct wsgi_relay *x, const unsigned char *payload)
+{
+    if (wsgi_outcome_decode(payload, x->frame.length, x->outcome) < 0) {
+        return violation(x, "a malformed END");
+    }
+    if (!x->head_seen && !x->outcome->status) {
+        return violation(x, "END without HEAD");
+    }
+    if (x->frame.flags & WSGI_FLAG_TRUNCATED && !x->outcome->status) {
+        return violation(x, "a truncated END that gives no reason");
+    }
+    x->outcome->truncated = x->head_seen && x->outcome->status;
+    x->ended = 1;
+    return STEP_DONE;
+}
+
+static enum step take_reject(struct wsgi_relay *x)
+{
+    return x->head_seen ? violation(x, "REJECT after HEAD") : STEP_RETRY;
+}
+
+static enum step take_frame(struct wsgi_relay *x, const unsigned char *payload)
+{
+    switch (x->frame.type) {
+    case WSGI_FRAME_WANT:
+        x->started = 1;
+        x->credit += x->frame.credit;
+        return STEP_ON;
+    case WSGI_FRAME_HEAD:
+        return take_head(x, payload);
+    case WSGI_FRAME_FILE:
+        return take_file(x, payload);
+    case WSGI_FRAME_LOG:
+        wsgi_log_request_text(x->r, x->frame.aux, (const char *)payload, x->frame.length);
+        return STEP_ON;
+    case WSGI_FRAME_END:
+        return take_end(x, payload);
+    case WSGI_FRAME_REJECT:
+        return take_reject(x);
+    default:
+        return violation(x, "WELCOME during a request");
+    }
+}
+
+/* A frame that is needed in one piece. */
+static enum step take_whole(struct wsgi_relay *x)
+{
+    struct wsgi_channel *channel = &x->connection->channel;
+    const unsigned char *payload = wsgi_channel_peek(channel, x->frame.length);
+    enum step step;
+
+    if (!payload) {
+        return STEP_DRY;
+    }
+    step = take_frame(x, payload);
+    wsgi_channel_consume(channel, x->frame.length);
+    x->in_frame = 0;
+    if (step == STEP_DONE && (wsgi_channel_buffered(channel) || channel->passed >= 0)) {
+        return violation(x, "something after END");
+    }
+    return step;
+}
+
+static enum step send_block(struct wsgi_relay *x)
+{
+    apr_bucket *bucket = apr_bucket_heap_create(x->block, x->frame.length, apr_bucket_free,
+                                                x->r->connection->bucket_alloc);
+
+    x->block = NULL;
+    x->in_frame = 0;
+    return wsgi_response_bucket(x->response, bucket, x->frame.flags & WSGI_FLAG_FLUSH) < 0
+               ? client_gone(x)
+               : STEP_ON;
+}
+
+/* DATA goes from the socket straight into a block that becomes a heap bucket; only what came
+ * together with other frames is copied. */
+static enum step take_data(struct wsgi_relay *x)
+{
+    struct wsgi_channel *channel = &x->connection->channel;
+    const unsigned char *payload;
+
+    if (!x->head_seen) {
+        return violation(x, "DATA before HEAD");
+    }
+    if (!x->block) {
+        payload = wsgi_channel_peek(channel, x->frame.length);
+        if (payload) {
+            int result = wsgi_response_data(x->response, payload, x->frame.length,
+                                            x->frame.flags & WSGI_FLAG_FLUSH);
+
+            wsgi_channel_consume(channel, x->frame.length);
+            x->in_frame = 0;
+            return result < 0 ? client_gone(x) : STEP_ON;
+        }
+        x->block = apr_bucket_alloc(x->frame.length, x->r->connection->bucket_alloc);
+        x->block_used = wsgi_channel_drain(channel, x->block, x->frame.length);
+    }
+    return x->block_used == x->frame.length ? send_block(x) : STEP_DRY;
+}
+
+/* Works off what is buffered, frame by frame. */
+static enum step take_frames(struct wsgi_relay *x)
+{
+    struct wsgi_channel *channel = &x->connection->channel;
+    enum step step = STEP_ON;
+
+    while (step == STEP_ON) {
+        if (!x->in_frame) {
+            switch (wsgi_channel_next(channel, &x->frame)) {
+            case WSGI_IO_OK:
+                break;
+            case WSGI_IO_AGAIN:
+                return STEP_DRY;
+            default:
+                return violation(x, channel->fault);
+            }
+            if (x->frame.sequence != x->connection->sequence) {
+                return violation(x, "a frame of another request");
+            }
+            x->in_frame = 1;
+        }
+        step = x->frame.type == WSGI_FRAME_DATA ? take_data(x) : take_whole(x);
+    }
+    return step;
+}
+
+static enum step receive_some(struct wsgi_relay *x, int wait)
+{
+    struct wsgi_channel *channel = &x->connection->channel;
+    enum wsgi_io answer;
+
+    if (x->block) {
+        size_t got = 0;
+
+        answer = wsgi_channel_fill_into(channel, x->block + x->block_used,
+                                        x->frame.length - x->block_used, &got, wait);
+        x->block_used += got;
+    }
+    else {
+        answer = wsgi_channel_fill(channel, x->in_frame ? x->frame.length : WSGI_FRAME_HEAD_SIZE,
+                                   wait);
+    }
+    switch (answer) {
+    case WSGI_IO_OK:
+        x->progress = apr_time_now();
+        return STEP_ON;
+    case WSGI_IO_AGAIN:
+        return STEP_DRY;
+    case WSGI_IO_EOF:
+        return daemon_died(x);
+    case WSGI_IO_ROGUE:
+        return violation(x, channel->fault);
+    default:
+        return read_failed(x);
+    }
+}
+
+/* ---- the pump ------------------------------------------------------------ */
+
+/* STEP_DRY, unless nothing has moved for too long. */
+static enum step check_clock(struct wsgi_relay *x)
+{
+    return apr_time_now() - x->progress > x->r->server->timeout ? timed_out(x) : STEP_DRY;
+}
+
+/* Nothing to send and no body to come: one blocking recvmsg does it. */
+static enum step wait_for_daemon(struct wsgi_relay *x)
+{
+    enum step step = receive_some(x, 1);
+
+    if (step != STEP_DRY) {
+        return step;
+    }
+    return wsgi_client_left(x->r) ? client_gone(x) : check_clock(x);
+}
+
+/* Both sides may have something for us; neither may be waited for alone. */
+static enum step wait_for_both(struct wsgi_relay *x)
+{
+    int body_wanted = x->more_body && x->credit && !x->out_count;
+    struct pollfd set[2] = {
+        { .fd = x->connection->channel.fd,
+          .events = (short)(POLLIN | (x->out_count ? POLLOUT : 0)) },
+        { .fd = client_socket(x->r), .events = (short)(body_wanted ? POLLIN : POLLRDHUP) },
+    };
+    int tick = body_wanted && set[1].fd < 0 ? WSGI_BLIND_TICK : WSGI_TICK;
+    int count = poll(set, 2, tick);
+
+    if (count < 0 && errno != EINTR) {
+        return read_failed(x);
+    }
+    /* While a body is wanted its reader sees that the client left. */
+    if (x->r->connection->aborted ||
+        (!body_wanted && (set[1].revents & (POLLRDHUP | POLLHUP | POLLERR)))) {
+        return client_gone(x);
+    }
+    if (count > 0 && set[0].revents & (POLLIN | POLLHUP | POLLERR)) {
+        return receive_some(x, 0);
+    }
+    return check_clock(x);
+}
+
+/* Ends at the latest when the credit is used up: an upload does not starve the answer. */
+static enum step send_all_there_is(struct wsgi_relay *x)
+{
+    enum step step = STEP_ON;
+
+    while (step == STEP_ON && (x->out_count || x->more_body)) {
+        if (!x->out_count) {
+            step = next_body(x);
+        }
+        if (step == STEP_ON && x->out_count) {
+            step = send_some(x);
+        }
+    }
+    return step == STEP_DRY ? STEP_ON : step;
+}
+
+static enum step pump(struct wsgi_relay *x)
+{
+    enum step step = send_all_there_is(x);
+
+    if (step != STEP_ON) {
+        return step;
+    }
+    step = x->out_count || x->more_body ? wait_for_both(x) : wait_for_daemon(x);
+    if (step != STEP_ON) {
+        return step == STEP_DRY ? STEP_ON : step;
+    }
+    step = take_frames(x);
+    if (step == STEP_DRY) {
+        x->progress = apr_time_now(); /* the client may have been slow to take it */
+        step = STEP_ON;
+    }
+    return step;
+}
+
+/* A body that was not sent completely leaves the daemon in the middle of it. */
+static int can_be_used_again(const struct wsgi_relay *x)
+{
+    return x->ended && !x->out_count && !x->deaf;
+}
+
+enum wsgi_verdict wsgi_relay_run(struct wsgi_relay *x)
+{
+    enum step step = STEP_ON;
+
+    x->progress = apr_time_now();
+    put_request(x);
+    while (step == STEP_ON) {
+        step = pump(x);
+    }
+    if (x->block) {
+        apr_bucket_free(x->block);
+        x->block = NULL;
+    }
+    if (step == STEP_RETRY) {
+        return WSGI_RELAY_RETRY;
+    }
+    return can_be_used_again(x) ? WSGI_RELAY_DONE : WSGI_RELAY_SPENT;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The response on its way into httpd's output filters; same code for both modes. */
+#ifndef WSGI_APACHE_RESPONSE_H
+#define WSGI_APACHE_RESPONSE_H
+
+#include "httpd.h"
+#include "../wire/head.h"
+#include "../wire/outcome.h"
+
+struct wsgi_response {
+    request_rec *r;
+    apr_bucket_brigade *out; /* collected, not yet passed on */
+    apr_size_t held;         /* bytes in `out` */
+    int head_seen;
+    int gone;             /* the client left: everything after is dropped */
+    int is_daemon;        /* apply the CGI-like rules of daemon mode (behaviour reference 4.7) */
+    const char *redirect; /* daemon mode: Location "/..." with status 200, else NULL */
+    apr_int64_t promised; /* Content-Length of the head, -1 when there was none */
+    apr_int64_t sent;     /* body bytes accepted so far; surplus over `promised` is cut */
+};
+
+void wsgi_response_init(struct wsgi_response *response, request_rec *r, int is_daemon);
+
+/* Checks the block again (a daemon is not trusted) and fills in r->status, r->headers_out.
+ * Hop-by-hop headers are dropped. 0, or -1 with *why set: nothing was changed. */
+int wsgi_response_head(struct wsgi_response *response, const void *block, size_t size,
+                       enum wsgi_head_status *why);
+
+/* All three: 0, or -1 when the client is gone. Small data without flush is held back, so that
+ * head, data and end of stream can leave in one write. */
+int wsgi_response_data(struct wsgi_response *response, const void *data, size_t size, int flush);
+/* As above with the bytes in a bucket of r->connection->bucket_alloc (no second copy). */
+int wsgi_response_bucket(struct wsgi_response *response, apr_bucket *bucket, int flush);
+/* `descriptor` is duplicated; regular files only, clamped to the size now; never mapped. */
+int wsgi_response_file(struct wsgi_response *response, int descriptor, apr_uint64_t offset,
+                       apr_uint64_t length, int flush);
+int wsgi_response_flush(struct wsgi_response *response);
+
+/* Ends the response as the outcome says, writes the one log line of a failure, and returns what
+ * the content handler returns: OK, or a status for ErrorDocument when no head was sent.
+ * Truncated: the connection is cut (no final chunk, HTTP/2 reset), never a clean end. Fewer
+ * bytes than promised count as truncated. Sends EOS otherwise; follows `redirect`. */
+int wsgi_response_end(struct wsgi_response *response, const struct wsgi_outcome *outcome);
+
+#endif

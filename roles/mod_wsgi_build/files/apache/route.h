@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a URL to a script, and whether the script may be run. */
+#ifndef WSGI_APACHE_ROUTE_H
+#define WSGI_APACHE_ROUTE_H
+
+#include "httpd.h"
+#include "../wire/outcome.h"
+
+#define WSGI_HANDLER "wsgi-script"
+#define WSGI_MEDIA_TYPE "application/x-httpd-wsgi"
+
+/* translate_name: WSGIScriptAlias. */
+int wsgi_route_translate(request_rec *r);
+
+/* 1 when the request's handler is ours. */
+int wsgi_route_is_ours(const request_rec *r);
+
+/* The checks that come before any Python, in the documented order. OK, or the status, with
+ * `outcome` saying why. */
+int wsgi_route_check(request_rec *r, struct wsgi_outcome *outcome);
+
+/* Bytes of `uri` that the literal location covers, 0 when it does not match. Any run of "/"
+ * matches any other; a match ends at a "/" boundary. */
+size_t wsgi_route_match(const char *uri, const char *location);
+
+#endif

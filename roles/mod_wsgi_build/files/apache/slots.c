@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "slots.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <signal.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "apr_strings.h"
+
+#define WSGI_LISTEN_BACKLOG 100
+#define WSGI_CELL_LINE 16 /* cells in a cache line */
+
+/* ---- making the table ---------------------------------------------------- */
+
+static const char *system_error(apr_pool_t *pool, const char *what, const char *path)
+{
+    int code = errno;
+
+    return apr_psprintf(pool, "%s%s%s: %s (errno %d)", what, path ? " " : "", path ? path : "",
+                        strerror(code), code);
+}
+
+static size_t cells_in_row(int threads)
+{
+    return ((size_t)threads + WSGI_CELL_LINE - 1) / WSGI_CELL_LINE * WSGI_CELL_LINE;
+}
+
+/* One mapping: the group's words, the slots, then a row of permit cells for each slot. */
+static int map_table(struct wsgi_slots *slots)
+{
+    size_t row = cells_in_row(slots->threads) * sizeof(int32_t);
+    size_t count = (size_t)slots->count;
+    struct wsgi_slot_shared *first;
+    unsigned char *cells;
+    void *memory;
+    size_t i;
+
+    slots->shared_size =
+        sizeof(struct wsgi_group_shared) + count * (sizeof(struct wsgi_slot_shared) + row);
+    memory = mmap(NULL, slots->shared_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+                  0);
+    if (memory == MAP_FAILED) {
+        return -1;
+    }
+    slots->shared = memory;
+    first = (struct wsgi_slot_shared *)(slots->shared + 1);
+    cells = (unsigned char *)(first + count);
+    for (i = 0; i < count; i++) {
+        slots->slot[i].shared = first + i;
+        slots->slot[i].cells = (_Atomic int32_t *)(cells + i * row);
+    }
+    return 0;
+}
+
+/* The seals keep a hostile daemon from shrinking what Apache has mapped (SIGBUS). */
+static int make_board(struct wsgi_slot *slot)
+{
+    void *memory;
+
+    slot->board_fd = memfd_create("wsgi-board", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (slot->board_fd < 0 || ftruncate(slot->board_fd, (off_t)WSGI_BOARD_SIZE) < 0 ||
+        fcntl(slot->board_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
+        return -1;
+    }
+    memory = mmap(NULL, WSGI_BOARD_SIZE, PROT_READ, MAP_SHARED, slot->board_fd, 0);
+    if (memory == MAP_FAILED) {
+        return -1;
+    }
+    slot->board = memory;
+    return 0;
+}
+
+/* A leftover of an earlier server with the same pid and generation; anything else stays. */
+static int remove_stale_socket(const char *path, uid_t apache_uid)
+{
+    struct stat info;
+
+    if (lstat(path, &info) < 0) {
+        return errno == ENOENT ? 0 : -1;
+    }
+    if (!S_ISSOCK(info.st_mode) || (info.st_uid != apache_uid && info.st_uid != geteuid())) {
+        errno = EEXIST;
+        return -1;
+    }
+    return unlink(path);
+}
+
+static int bind_socket(int fd, const struct sockaddr_un *address, uid_t apache_uid)
+{
+    const struct sockaddr *generic = (const struct sockaddr *)address;
+    mode_t mask = umask(0177); /* 0600 from the first moment on */
+    int result = bind(fd, generic, sizeof(*address));
+
+    if (result < 0 && errno == EADDRINUSE &&
+        remove_stale_socket(address->sun_path, apache_uid) == 0) {
+        result = bind(fd, generic, sizeof(*address));
+    }
+    umask(mask);
+    return result;
+}
+
+static const char *make_listener(apr_pool_t *pool, struct wsgi_slot *slot,
+                                 const struct wsgi_supervisor_settings *settings)
+{
+    struct sockaddr_un address;
+    size_t length = strlen(slot->path);
+
+    memset(&address, 0, sizeof(address));
+    address.sun_family = AF_UNIX;
+    if (length >= sizeof(address.sun_path)) {
+        return apr_psprintf(pool, "the socket path %s has %" APR_SIZE_T_FMT " bytes, at most "
+                            "%" APR_SIZE_T_FMT " are possible: give a shorter WSGISocketPrefix",
+                            slot->path, length, sizeof(address.sun_path) - 1);
+    }
+    memcpy(address.sun_path, slot->path, length + 1);
+    slot->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (slot->listener < 0) {
+        return system_error(pool, "cannot make a socket", NULL);
+    }
+    if (bind_socket(slot->listener, &address, settings->apache_uid) < 0) {
+        const char *error = system_error(pool, "cannot bind the socket", slot->path);
+
+        close(slot->listener); /* the file, if there is one, is not ours to remove */
+        slot->listener = -1;
+        return error;
+    }
+    if (geteuid() == 0 && lchown(slot->path, settings->apache_uid, settings->apache_gid) < 0) {
+        return system_error(pool, "cannot change the owner of the socket", slot->path);
+    }
+    if (listen(slot->listener, WSGI_LISTEN_BACKLOG) < 0) {
+        return system_error(pool, "cannot listen on the socket", slot->path);
+    }
+    return NULL;
+}
+
+static const char *make_slot(apr_pool_t *pool, struct wsgi_slot *slot,
+                             const struct wsgi_supervisor_settings *settings)
+{
+    if (make_board(slot) < 0) {
+        return system_error(pool, "cannot make a board", NULL);
+    }
+    return make_listener(pool, slot, settings);
+}
+
+static struct wsgi_slots *make_empty(apr_pool_t *pool, const struct wsgi_group *group)
+{
+    struct wsgi_slots *slots = apr_pcalloc(pool, sizeof(*slots));
+    int i;
+
+    slots->count = 2 * group->processes;
+    slots->threads = group->threads;
+    slots->owner_uid = geteuid();
+    slots->owner_pid = getpid();
+    slots->slot = apr_pcalloc(pool, sizeof(*slots->slot) * (apr_size_t)slots->count);
+    for (i = 0; i < slots->count; i++) {
+        slots->slot[i].board_fd = -1;
+        slots->slot[i].listener = -1;
+    }
+    return slots;
+}
+
+struct wsgi_slots *wsgi_slots_create(apr_pool_t *pool, const struct wsgi_group *group,
+                                     int generation,
+                                     const struct wsgi_supervisor_settings *settings,
+                                     const char **error)
+{
+    struct wsgi_slots *slots = make_empty(pool, group);
+    int i;
+
+    *error = NULL;
+    if (getrandom(slots->secret, sizeof(slots->secret), 0) != (ssize_t)sizeof(slots->secret)) {
+        *error = system_error(pool, "cannot get random bytes", NULL);
+    }
+    else if (map_table(slots) < 0) {
+        *error = system_error(pool, "cannot make shared memory", NULL);
+    }
+    for (i = 0; i < slots->count && !*error; i++) {
+        slots->slot[i].path =
+            apr_psprintf(pool, "%s.%" APR_PID_T_FMT ".%d.%d.%d.sock", settings->socket_prefix,
+                         getpid(), generation, group->id, i);
+        *error = make_slot(pool, &slots->slot[i], settings);
+    }
+    if (*error) {
+        wsgi_slots_unlink(slots);
+        wsgi_slots_close(slots);
+        wsgi_slots_unmap(slots);
+        return NULL;
+    }
+    return slots;
+}
+
+void wsgi_slots_close(struct wsgi_slots *slots)
+{
+    int i;
+
+    for (i = 0; i < slots->count; i++) {
+        struct wsgi_slot *slot = &slots->slot[i];
+
+        if (slot->listener >= 0) {
+            close(slot->listener);
+            slot->listener = -1;
+        }
+        if (slot->board_fd >= 0) {
+            close(slot->board_fd);
+            slot->board_fd = -1;
+        }
+    }
+}
+
+/* Only while the listeners are open: a path without one was never ours. */
+void wsgi_slots_unlink(const struct wsgi_slots *slots)
+{
+    int i;
+
+    for (i = 0; i < slots->count; i++) {
+        if (slots->slot[i].listener >= 0) {
+            unlink(slots->slot[i].path);
+        }
+    }
+}
+
+void wsgi_slots_unmap(struct wsgi_slots *slots)
+{
+    int i;
+
+    for (i = 0; i < slots->count; i++) {
+        if (slots->slot[i].board) {
+            munmap((void *)(uintptr_t)slots->slot[i].board, WSGI_BOARD_SIZE);
+            slots->slot[i].board = NULL;
+        }
+    }
+    if (slots->shared) {
+        munmap(slots->shared, slots->shared_size);
+        slots->shared = NULL;
+    }
+}
+
+/* ---- waiting ------------------------------------------------------------- */
+
+static long futex(_Atomic uint32_t *word, int operation, uint32_t value,
+                  const struct timespec *timeout)
+{
+    return syscall(SYS_futex, (uint32_t *)word, operation, value, timeout, NULL, 0);
+}
+
+static void wake(struct wsgi_slots *slots, int how_many)
+{
+    atomic_fetch_add(&slots->shared->word, 1);
+    if (atomic_load(&slots->shared->waiters) > 0) {
+        futex(&slots->shared->word, FUTEX_WAKE, (uint32_t)how_many, NULL);
+    }
+}
+
+uint32_t wsgi_slots_wait_begin(struct wsgi_slots *slots)
+{
+    atomic_fetch_add(&slots->shared->waiters, 1);
+    return atomic_load(&slots->shared->word);
+}
+
+void wsgi_slots_wait(struct wsgi_slots *slots, uint32_t *seen, int milliseconds)
+{
+    struct timespec timeout = { .tv_sec = milliseconds / 1000,
+                                .tv_nsec = (long)(milliseconds % 1000) * 1000000L };
+
+    futex(&slots->shared->word, FUTEX_WAIT, *seen, &timeout);
+    *seen = atomic_load(&slots->shared->word);
+}
+
+void wsgi_slots_wait_end(struct wsgi_slots *slots)
+{
+    atomic_fetch_sub(&slots->shared->waiters, 1);
+}
+
+/* ---- permits ------------------------------------------------------------- */
+
+static int take_cell(struct wsgi_slots *slots, int index, struct wsgi_permit *permit)
+{
+    struct wsgi_slot *slot = &slots->slot[index];
+    int32_t self = (int32_t)slots->self;
+    int i;
+
+    for (i = 0; i < slots->threads; i++) {
+        int32_t nobody = 0;
+
+        if (atomic_load_explicit(&slot->cells[i], memory_order_relaxed) == 0 &&
+            atomic_compare_exchange_strong(&slot->cells[i], &nobody, self)) {
+            permit->slot = index;
+            permit->cell = i;
+            atomic_fetch_add(&slot->shared->in_flight, 1);
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* The least busy READY slot that is not in `tried`; slots are few. */
+static int least_busy(const struct wsgi_slots *slots, int avoid, int start,
+                      const unsigned char *tried)
+{
+    uint32_t best_load = UINT32_MAX;
+    int best = -1;
+    int i;
+
+    for (i = 0; i < slots->count; i++) {
+        int index = (start + i) % slots->count;
+        const struct wsgi_slot_shared *slot = slots->slot[index].shared;
+        uint32_t load;
+
+        if (index == avoid || tried[index] || atomic_load(&slot->state) != WSGI_SLOT_READY) {
+            continue;
+        }
+        load = atomic_load_explicit(&slot->in_flight, memory_order_relaxed);
+        if (load < best_load) {
+            best_load = load;
+            best = index;
+        }
+    }
+    return best;
+}
+
+static void free_cell(struct wsgi_slot *slot, int cell)
+{
+    uint32_t load = atomic_load(&slot->shared->in_flight);
+
+    /* never below 0: the hint may have been corrected meanwhile */
+    while (load > 0 && !atomic_compare_exchange_weak(&slot->shared->in_flight, &load, load - 1)) {
+    }
+    atomic_store(&slot->cells[cell], 0);
+}
+
+static int is_ready(const struct wsgi_slots *slots, int index)
+{
+    return index >= 0 && index < slots->count &&
+           atomic_load(&slots->slot[index].shared->state) == WSGI_SLOT_READY;
+}
+
+enum wsgi_take wsgi_slots_take(struct wsgi_slots *slots, int avoid, struct wsgi_permit *permit)
+{
+    unsigned char tried[slots->count];
+    int start = (int)(atomic_load_explicit(&slots->shared->word, memory_order_relaxed) %
+                      (uint32_t)slots->count);
+    enum wsgi_take answer = is_ready(slots, avoid) ? WSGI_TAKE_AVOIDED : WSGI_TAKE_NOBODY;
+    int index;
+
+    memset(tried, 0, sizeof(tried));
+    while ((index = least_busy(slots, avoid, start, tried)) >= 0) {
+        tried[index] = 1;
+        if (!take_cell(slots, index, permit)) {
+            answer = WSGI_TAKE_BUSY;
+            continue;
+        }
+        /* The supervisor first stops a slot, then looks for permits; we do it the other way
+         * round, so that one of us sees the other. */
+        if (is_ready(slots, index)) {
+            return WSGI_TAKE_OK;
+        }
+        wsgi_slots_release(slots, permit);
+    }
+    return answer;
+}
+
+void wsgi_slots_release(struct wsgi_slots *slots, const struct wsgi_permit *permit)
+{
+    free_cell(&slots->slot[permit->slot], permit->cell);
+    wake(slots, 1);
+}
+
+/* ---- supervisor ---------------------------------------------------------- */
+
+uint32_t wsgi_slots_next_epoch(struct wsgi_slots *slots)
+{
+    return atomic_fetch_add(&slots->shared->last_epoch, 1) + 1;
+}
+
+void wsgi_slots_set_state(struct wsgi_slots *slots, int index, enum wsgi_slot_state state)
+{
+    atomic_store(&slots->slot[index].shared->state, (uint32_t)state);
+    wake(slots, INT_MAX);
+}
+
+static int count_cells(const struct wsgi_slots *slots, int index)
+{
+    int taken = 0;
+    int i;
+
+    for (i = 0; i < slots->threads; i++) {
+        taken += atomic_load(&slots->slot[index].cells[i]) != 0;
+    }
+    return taken;
+}
+
+int wsgi_slots_idle(const struct wsgi_slots *slots, int index)
+{
+    return count_cells(slots, index) == 0;
+}
+
+static int reclaim_slot(struct wsgi_slots *slots, int index)
+{
+    struct wsgi_slot *slot = &slots->slot[index];
+    uint32_t load = atomic_load(&slot->shared->in_flight);
+    int freed = 0;
+    int i;
+
+    for (i = 0; i < slots->threads; i++) {
+        int32_t pid = atomic_load(&slot->cells[i]);
+
+        if (pid > 0 && kill((pid_t)pid, 0) < 0 && errno == ESRCH &&
+            atomic_compare_exchange_strong(&slot->cells[i], &pid, 0)) {
+            freed++;
+        }
+    }
+    /* Loses against a child that is just changing it: then the next second is soon enough. */
+    atomic_compare_exchange_strong(&slot->shared->in_flight, &load,
+                                   (uint32_t)count_cells(slots, index));
+    return freed;
+}
+
+int wsgi_slots_reclaim(struct wsgi_slots *slots)
+{
+    int freed = 0;
+    int i;
+
+    for (i = 0; i < slots->count; i++) {
+        freed += reclaim_slot(slots, i);
+    }
+    if (freed) {
+        wake(slots, freed);
+    }
+    return freed;
+}
+
+void wsgi_slots_count(const struct wsgi_slots *slots, struct wsgi_slots_census *census)
+{
+    int i;
+
+    memset(census, 0, sizeof(*census));
+    for (i = 0; i < slots->count; i++) {
+        switch (atomic_load(&slots->slot[i].shared->state)) {
+        case WSGI_SLOT_READY:
+            census->ready++;
+            census->taken += count_cells(slots, i);
+            break;
+        case WSGI_SLOT_STARTING:
+            census->starting++;
+            break;
+        case WSGI_SLOT_DRAINING:
+            census->draining++;
+            break;
+        default:
+            break;
+        }
+    }
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The slot table of a daemon group: 2 x processes places for daemon processes, half of them for
+ * those that are live, half for their replacements.
+ *
+ * The table is anonymous shared memory, made in the parent before any fork, so that Apache
+ * children and the supervisor see the same one and daemons (which are exec'd) never do. Each slot
+ * keeps its listener socket and its board for the whole server generation: a connect during a
+ * respawn queues, it is never refused.
+ */
+#ifndef WSGI_APACHE_SLOTS_H
+#define WSGI_APACHE_SLOTS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "httpd.h"
+#include "group.h"
+#include "supervisor.h"
+#include "../wire/board.h"
+#include "../wire/frame.h"
+
+enum wsgi_slot_state {
+    WSGI_SLOT_DEAD = 0, /* no process */
+    WSGI_SLOT_STARTING, /* a process that did not say READY yet */
+    WSGI_SLOT_READY,    /* takes requests */
+    WSGI_SLOT_DRAINING  /* finishes what it has, gets nothing new */
+};
+
+/* Shared. Written by the supervisor, but for in_flight. */
+struct wsgi_slot_shared {
+    _Alignas(64) _Atomic uint32_t state;
+    _Atomic uint32_t epoch;     /* of the process in the slot; never used twice in a generation */
+    _Atomic int32_t pid;
+    _Atomic uint32_t in_flight; /* hint for the choice of a slot; the cells are the truth */
+    _Atomic uint64_t born;      /* start time of the process as the kernel counts it */
+};
+
+struct wsgi_group_shared {
+    _Alignas(64) _Atomic uint32_t word;    /* futex: changes when it is worth trying again */
+    _Atomic uint32_t waiters;
+    _Atomic uint32_t last_epoch;
+};
+
+struct wsgi_pool; /* idle connections of this Apache child to one slot, client side */
+
+/* This process's view of a slot; lives in pconf. */
+struct wsgi_slot {
+    struct wsgi_slot_shared *shared;
+    _Atomic int32_t *cells;         /* `threads` permits: 0, or pid of the Apache child */
+    const struct wsgi_board *board; /* read-only mapping */
+    int board_fd;                   /* -1 in Apache children */
+    int listener;                   /* -1 in Apache children */
+    const char *path;               /* of the listener */
+    struct wsgi_pool *pool;         /* Apache children only */
+};
+
+struct wsgi_slots {
+    struct wsgi_group_shared *shared;
+    size_t shared_size;
+    struct wsgi_slot *slot;
+    int count;
+    int threads;
+    uid_t owner_uid; /* of the process that called listen(): what SO_PEERCRED must say */
+    pid_t owner_pid;
+    pid_t self; /* Apache children only: what they write into permits */
+    unsigned char secret[WSGI_WIRE_SECRET_SIZE];
+};
+
+struct wsgi_permit {
+    int slot;
+    int cell;
+};
+
+enum wsgi_take {
+    WSGI_TAKE_OK,
+    WSGI_TAKE_BUSY,   /* every worker of every ready process is taken */
+    WSGI_TAKE_AVOIDED,/* only the slot that is to be avoided is ready */
+    WSGI_TAKE_NOBODY  /* no process is ready */
+};
+
+struct wsgi_slots_census {
+    int ready;
+    int starting;
+    int draining;
+    int taken; /* permits held in ready slots */
+};
+
+/* Parent: makes table, boards and listeners and sets group->slots. On failure returns NULL and
+ * *error is one line for the log; nothing is left behind. */
+struct wsgi_slots *wsgi_slots_create(apr_pool_t *pool, const struct wsgi_group *group,
+                                     int generation,
+                                     const struct wsgi_supervisor_settings *settings,
+                                     const char **error);
+/* Closes the descriptors of this process; what is shared stays. */
+void wsgi_slots_close(struct wsgi_slots *slots);
+void wsgi_slots_unlink(const struct wsgi_slots *slots);
+void wsgi_slots_unmap(struct wsgi_slots *slots);
+
+/* A permit in the READY slot with the fewest requests, not in slot `avoid` (-1: any). */
+enum wsgi_take wsgi_slots_take(struct wsgi_slots *slots, int avoid, struct wsgi_permit *permit);
+void wsgi_slots_release(struct wsgi_slots *slots, const struct wsgi_permit *permit);
+
+/* Waiting: begin, look (take), wait if there was nothing, ..., end. */
+uint32_t wsgi_slots_wait_begin(struct wsgi_slots *slots);
+void wsgi_slots_wait(struct wsgi_slots *slots, uint32_t *seen, int milliseconds);
+void wsgi_slots_wait_end(struct wsgi_slots *slots);
+
+/* Supervisor. */
+uint32_t wsgi_slots_next_epoch(struct wsgi_slots *slots);
+void wsgi_slots_set_state(struct wsgi_slots *slots, int index, enum wsgi_slot_state state);
+int wsgi_slots_idle(const struct wsgi_slots *slots, int index); /* no permit is held */
+int wsgi_slots_reclaim(struct wsgi_slots *slots); /* frees permits of dead children, says how many */
+void wsgi_slots_count(const struct wsgi_slots *slots, struct wsgi_slots_census *census);
+
+#endif

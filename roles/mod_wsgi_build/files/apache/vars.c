@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vars.h"
+
+#include "log.h"
+#include "../wire/head.h"
+
+#include "apr_hash.h"
+#include "apr_lib.h"
+#include "apr_optional.h"
+#include "apr_strings.h"
+#include "http_config.h"
+#include "http_core.h"
+#include "http_protocol.h"
+#include "util_filter.h"
+
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+APR_DECLARE_OPTIONAL_FN(int, ssl_is_https, (conn_rec *));
+
+#define HEADER_NAME_MAX 256
+
+static void put(struct wsgi_vars_writer *writer, enum wsgi_name id, const char *value)
+{
+    wsgi_vars_put_known(writer, id, value, strlen(value));
+}
+
+/* ---- what other modules say ------------------------------------------------------------------ */
+
+/* These come first, so that what httpd itself knows overrides a SetEnv of the same name. PATH is
+ * of no use to an application, HTTPS becomes wsgi.url_scheme. */
+static void put_environment(struct wsgi_vars_writer *writer, request_rec *r)
+{
+    const apr_array_header_t *list = apr_table_elts(r->subprocess_env);
+    const apr_table_entry_t *entries = (const apr_table_entry_t *)list->elts;
+    int i;
+
+    for (i = 0; i < list->nelts; i++) {
+        const char *name = entries[i].key;
+
+        if (name == NULL || *name == '\0' || entries[i].val == NULL || strcmp(name, "PATH") == 0 ||
+            strcmp(name, "HTTPS") == 0)
+            continue;
+        wsgi_vars_put(writer, name, entries[i].val);
+    }
+}
+
+/* ---- request headers ------------------------------------------------------------------------- */
+
+/* "Accept-Language" -> "HTTP_ACCEPT_LANGUAGE". 0 when the name has anything but letters, digits
+ * and '-': with '_' let through, one header could pose as another. */
+static size_t spell_header(const char *name, char *buffer)
+{
+    size_t size = 5;
+
+    memcpy(buffer, "HTTP_", 5);
+    for (; *name != '\0'; name++) {
+        if (size + 1 >= HEADER_NAME_MAX || !(apr_isalnum(*name) || *name == '-'))
+            return 0;
+        buffer[size++] = *name == '-' ? '_' : (char)apr_toupper(*name);
+    }
+    buffer[size] = '\0';
+    return size;
+}
+
+static int passes_credentials(const request_rec *r)
+{
+    const core_dir_config *core = ap_get_core_module_config(r->per_dir_config);
+
+    return core->cgi_pass_auth == AP_CGI_PASS_AUTH_ON;
+}
+
+static void put_header(struct wsgi_vars_writer *writer, const char *name, const char *value)
+{
+    char spelled[HEADER_NAME_MAX];
+
+    if (strcasecmp(name, "Content-Type") == 0)
+        put(writer, WSGI_NAME_CONTENT_TYPE, value);
+    else if (strcasecmp(name, "Content-Length") == 0)
+        put(writer, WSGI_NAME_CONTENT_LENGTH, value);
+    else if (spell_header(name, spelled) > 0)
+        wsgi_vars_put(writer, spelled, value);
+}
+
+/* Proxy never: HTTP_PROXY would be taken for a setting (httpoxy). */
+static void put_headers(struct wsgi_vars_writer *writer, request_rec *r, int pass_authorization)
+{
+    const apr_array_header_t *list = apr_table_elts(r->headers_in);
+    const apr_table_entry_t *entries = (const apr_table_entry_t *)list->elts;
+    int credentials = passes_credentials(r);
+    int i;
+
+    for (i = 0; i < list->nelts; i++) {
+        const char *name = entries[i].key;
+
+        if (name == NULL || entries[i].val == NULL || strcasecmp(name, "Proxy") == 0)
+            continue;
+        if (strcasecmp(name, "Authorization") == 0 && !credentials && !pass_authorization)
+            continue;
+        if (strcasecmp(name, "Proxy-Authorization") == 0 && !credentials)
+            continue;
+        put_header(writer, name, entries[i].val);
+    }
+}
+
+/* ---- server and client ----------------------------------------------------------------------- */
+
+static void put_server(struct wsgi_vars_writer *writer, request_rec *r)
+{
+    const char *root = ap_context_document_root(r);
+    const char *prefix = ap_context_prefix(r);
+
+    put(writer, WSGI_NAME_SERVER_SOFTWARE, ap_get_server_banner());
+    put(writer, WSGI_NAME_SERVER_NAME, ap_escape_html(r->pool, ap_get_server_name_for_url(r)));
+    put(writer, WSGI_NAME_SERVER_ADDR, r->connection->local_ip);
+    put(writer, WSGI_NAME_SERVER_PORT, apr_psprintf(r->pool, "%u", ap_get_server_port(r)));
+    if (r->server->server_admin != NULL)
+        put(writer, WSGI_NAME_SERVER_ADMIN, r->server->server_admin);
+    put(writer, WSGI_NAME_DOCUMENT_ROOT, ap_document_root(r));
+    put(writer, WSGI_NAME_REQUEST_SCHEME, ap_http_scheme(r));
+    put(writer, WSGI_NAME_CONTEXT_PREFIX, prefix != NULL ? prefix : "");
+    if (root != NULL)
+        put(writer, WSGI_NAME_CONTEXT_DOCUMENT_ROOT, root);
+}
+
+/* A user who was known before an internal redirect is told under another name. */
+static void put_user(struct wsgi_vars_writer *writer, const request_rec *r)
+{
+    const request_rec *before;
+
+    if (r->ap_auth_type != NULL)
+        put(writer, WSGI_NAME_AUTH_TYPE, r->ap_auth_type);
+    if (r->user != NULL) {
+        put(writer, WSGI_NAME_REMOTE_USER, r->user);
+        return;
+    }
+    for (before = r->prev; before != NULL; before = before->prev) {
+        if (before->user == NULL)
+            continue;
+        put(writer, WSGI_NAME_REDIRECT_REMOTE_USER, before->user);
+        return;
+    }
+}
+
+static void put_client(struct wsgi_vars_writer *writer, request_rec *r)
+{
+    put(writer, WSGI_NAME_REMOTE_ADDR, r->useragent_ip);
+    put(writer, WSGI_NAME_REMOTE_PORT, apr_itoa(r->pool, r->useragent_addr->port));
+    put_user(writer, r);
+}
+
+/* ---- request --------------------------------------------------------------------------------- */
+
+/* The second word of the request line, as it came. */
+static const char *raw_uri(request_rec *r)
+{
+    const char *at = r->the_request != NULL ? r->the_request : "";
+
+    at += strcspn(at, " \t");
+    at += strspn(at, " \t");
+    return apr_pstrmemdup(r->pool, at, strcspn(at, " \t"));
+}
+
+static const char *request_uri(request_rec *r)
+{
+    const core_dir_config *core = ap_get_core_module_config(r->per_dir_config);
+    const char *rule = NULL;
+
+    if (core->cgi_var_rules != NULL)
+        rule = apr_hash_get(core->cgi_var_rules, "REQUEST_URI", APR_HASH_KEY_STRING);
+    return rule != NULL && strcmp(rule, "current-uri") == 0 ? r->uri : raw_uri(r);
+}
+
+static const char *qualified_url(request_rec *r)
+{
+    apr_uri_t uri = r->parsed_uri;
+
+    if (uri.scheme == NULL)
+        uri.scheme = (char *)ap_http_scheme(r);
+    if (uri.port == 0) {
+        uri.port = ap_get_server_port(r);
+        uri.port_str = apr_psprintf(r->pool, "%u", uri.port);
+    }
+    uri.path = r->uri;
+    if (uri.hostname == NULL)
+        uri.hostname = (char *)ap_get_server_name_for_url(r);
+    return apr_uri_unparse(r->pool, &uri, 0);
+}
+
+static void put_redirect(struct wsgi_vars_writer *writer, request_rec *r)
+{
+    const core_dir_config *core = ap_get_core_module_config(r->per_dir_config);
+
+    if (r->prev == NULL)
+        return;
+    put(writer, WSGI_NAME_REDIRECT_URL,
+        core->qualify_redirect_url == AP_CORE_CONFIG_ON ? qualified_url(r->prev) : r->prev->uri);
+    if (r->prev->args != NULL)
+        put(writer, WSGI_NAME_REDIRECT_QUERY_STRING, r->prev->args);
+}
+
+/* An output filter that works on the content has to see it, so that a HEAD has the headers that
+ * a GET would have: then the application is asked for GET. httpd drops the body either way. */
+static const char *method_of(const request_rec *r)
+{
+    if (strcmp(r->method, "HEAD") == 0 && r->output_filters != NULL &&
+        r->output_filters->frec->ftype < AP_FTYPE_PROTOCOL)
+        return "GET";
+    return r->method;
+}
+
+static void put_request(struct wsgi_vars_writer *writer, request_rec *r,
+                        const struct wsgi_target *target)
+{
+    put(writer, WSGI_NAME_SERVER_PROTOCOL, r->protocol);
+    put(writer, WSGI_NAME_REQUEST_METHOD, method_of(r));
+    put(writer, WSGI_NAME_QUERY_STRING, r->args != NULL ? r->args : "");
+    put(writer, WSGI_NAME_REQUEST_URI, request_uri(r));
+    put(writer, WSGI_NAME_SCRIPT_NAME, target->script_name);
+    put(writer, WSGI_NAME_PATH_INFO, target->path_info);
+    put(writer, WSGI_NAME_SCRIPT_FILENAME, r->filename);
+    put_redirect(writer, r);
+}
+
+/* ---- parameters ------------------------------------------------------------------------------ */
+
+static int is_https(request_rec *r)
+{
+    APR_OPTIONAL_FN_TYPE(ssl_is_https) *ask = APR_RETRIEVE_OPTIONAL_FN(ssl_is_https);
+    const char *said = apr_table_get(r->subprocess_env, "HTTPS");
+
+    if (ask != NULL && ask(r->connection))
+        return 1;
+    return said != NULL && (strcasecmp(said, "on") == 0 || strcmp(said, "1") == 0);
+}
+
+static void put_flags(struct wsgi_vars_writer *writer, request_rec *r,
+                      const struct wsgi_target *target, int has_body)
+{
+    int64_t flags = 0;
+
+    if (has_body)
+        flags |= WSGI_REQUEST_HAS_BODY;
+    if (target->script_reloading)
+        flags |= WSGI_REQUEST_SCRIPT_RELOADING;
+    if (is_https(r))
+        flags |= WSGI_REQUEST_HTTPS;
+    wsgi_vars_put_number(writer, WSGI_PARAM_REQUEST_FLAGS, flags);
+}
+
+static void put_length(struct wsgi_vars_writer *writer, const request_rec *r, int has_body)
+{
+    const char *text = apr_table_get(r->headers_in, "Content-Length");
+    int64_t length;
+
+    if (has_body && text != NULL && apr_table_get(r->headers_in, "Transfer-Encoding") == NULL &&
+        wsgi_head_parse_length(text, strlen(text), &length) == WSGI_HEAD_OK)
+        wsgi_vars_put_number(writer, WSGI_PARAM_CONTENT_LENGTH, length);
+}
+
+/* Where the connection came in: the host of its Listen line, "" when it names none. */
+static void put_listener(struct wsgi_vars_writer *writer, const request_rec *r)
+{
+    const apr_sockaddr_t *local = r->connection->local_addr;
+
+    wsgi_vars_put_text(writer, WSGI_PARAM_LISTENER_HOST,
+                       local->hostname != NULL ? local->hostname : "");
+    wsgi_vars_put_text(writer, WSGI_PARAM_LISTENER_PORT, apr_itoa(r->pool, local->port));
+}
+
+static void put_parameters(struct wsgi_vars_writer *writer, request_rec *r,
+                           const struct wsgi_target *target, int has_body)
+{
+    int embedded = *target->process_group == '\0';
+
+    wsgi_vars_put_text(writer, WSGI_PARAM_SCRIPT, r->filename);
+    wsgi_vars_put_number(writer, WSGI_PARAM_SCRIPT_MTIME, r->finfo.mtime);
+    wsgi_vars_put_text(writer, WSGI_PARAM_CALLABLE, target->callable_object);
+    wsgi_vars_put_text(writer, WSGI_PARAM_APPLICATION_GROUP, target->application_group);
+    wsgi_vars_put_text(writer, WSGI_PARAM_PROCESS_GROUP, target->process_group);
+    put_flags(writer, r, target, has_body);
+    wsgi_vars_put_number(writer, WSGI_PARAM_REQUEST_START, r->request_time);
+    wsgi_vars_put_number(writer, WSGI_PARAM_QUEUE_START, embedded ? 0 : apr_time_now());
+    wsgi_vars_put_text(writer, WSGI_PARAM_REQUEST_ID, wsgi_log_request_id(r));
+    if (r->connection->log_id != NULL)
+        wsgi_vars_put_text(writer, WSGI_PARAM_CONNECTION_ID, r->connection->log_id);
+    put_listener(writer, r);
+    wsgi_vars_put_number(writer, WSGI_PARAM_SERVER_PID, getpid());
+    wsgi_vars_put_text(writer, WSGI_PARAM_REQUEST_HANDLER, r->handler);
+    put_length(writer, r, has_body);
+}
+
+int wsgi_vars_build(request_rec *r, const struct wsgi_target *target, int has_body,
+                    struct wsgi_vars_writer *writer)
+{
+    wsgi_vars_begin(writer);
+    put_environment(writer, r);
+    put_headers(writer, r, target->pass_authorization);
+    put_server(writer, r);
+    put_client(writer, r);
+    put_request(writer, r, target);
+    put_parameters(writer, r, target, has_body);
+    return wsgi_vars_end(writer);
+}

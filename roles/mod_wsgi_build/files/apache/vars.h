@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The variable block of a request: what becomes environ, and the engine's parameters. */
+#ifndef WSGI_APACHE_VARS_H
+#define WSGI_APACHE_VARS_H
+
+#include "httpd.h"
+#include "names.h"
+#include "../wire/vars.h"
+
+/* Begins and ends `writer`, which the caller frees in any case. `has_body` is what body.c found.
+ * 0, or -1: no memory, or a value too large to describe. */
+int wsgi_vars_build(request_rec *r, const struct wsgi_target *target, int has_body,
+                    struct wsgi_vars_writer *writer);
+
+#endif

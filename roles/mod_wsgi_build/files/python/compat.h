@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Differences between Python 3.8 and 3.15. The only file that asks PY_VERSION_HEX.
+ *
+ * PY_SSIZE_T_CLEAN and Python.h come first in every file of this room, through this header.
+ */
+#ifndef WSGI_PYTHON_COMPAT_H
+#define WSGI_PYTHON_COMPAT_H
+
+#ifndef PY_SSIZE_T_CLEAN
+#define PY_SSIZE_T_CLEAN
+#endif
+#include <Python.h>
+
+#if PY_VERSION_HEX < 0x03080000
+#error "Python 3.8 or newer is needed"
+#endif
+
+#define WSGI_UNUSED __attribute__((unused))
+
+/* ---- calls -------------------------------------------------------------- */
+
+#if PY_VERSION_HEX < 0x03090000
+#define wsgi_compat_vectorcall _PyObject_Vectorcall
+static inline WSGI_UNUSED PyObject *wsgi_compat_call_no_args(PyObject *callable)
+{
+    return _PyObject_Vectorcall(callable, NULL, 0, NULL);
+}
+static inline WSGI_UNUSED PyInterpreterState *wsgi_compat_interpreter_of(PyThreadState *state)
+{
+    return state->interp;
+}
+#else
+#define wsgi_compat_vectorcall PyObject_Vectorcall
+#define wsgi_compat_call_no_args PyObject_CallNoArgs
+#define wsgi_compat_interpreter_of PyThreadState_GetInterpreter
+#endif
+
+static inline WSGI_UNUSED PyObject *wsgi_compat_call_one(PyObject *callable, PyObject *argument)
+{
+    PyObject *const arguments[] = {argument};
+
+    return wsgi_compat_vectorcall(callable, arguments, 1, NULL);
+}
+
+static inline WSGI_UNUSED PyObject *wsgi_compat_new_ref(PyObject *object)
+{
+    Py_INCREF(object);
+    return object;
+}
+
+/* Strings of the former kind have to be made ready before their bytes are looked at. */
+static inline WSGI_UNUSED int wsgi_compat_unicode_ready(PyObject *text)
+{
+#if PY_VERSION_HEX < 0x030C0000
+    return PyUnicode_READY(text);
+#else
+    (void)text;
+    return 0;
+#endif
+}
+
+/* ---- heap types --------------------------------------------------------- */
+
+/* Instances of heap types with GC visit their type from 3.9 on. */
+#if PY_VERSION_HEX < 0x03090000
+#define WSGI_COMPAT_VISIT_TYPE(self) ((void)(self))
+#else
+#define WSGI_COMPAT_VISIT_TYPE(self) Py_VISIT(Py_TYPE(self))
+#endif
+
+/* Types that only the engine makes. Before 3.10 a tp_new that refuses does the same. */
+#if PY_VERSION_HEX < 0x030A0000
+#define WSGI_COMPAT_TYPE_CLOSED 0
+#else
+#define WSGI_COMPAT_TYPE_CLOSED (Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE)
+#endif
+
+static inline WSGI_UNUSED PyObject *wsgi_compat_refuse_new(PyTypeObject *type, PyObject *arguments,
+                                                           PyObject *keywords)
+{
+    (void)arguments;
+    (void)keywords;
+    PyErr_Format(PyExc_TypeError, "cannot create '%.100s' instances", type->tp_name);
+    return NULL;
+}
+
+/* A slot pair for closed types: before 3.10 it refuses, later the flag does. */
+#if PY_VERSION_HEX < 0x030A0000
+#define WSGI_COMPAT_SLOT_CLOSED {Py_tp_new, (void *)wsgi_compat_refuse_new},
+#else
+#define WSGI_COMPAT_SLOT_CLOSED
+#endif
+
+/* ---- modules ------------------------------------------------------------ */
+
+/* No slot about the GIL or several interpreters is given: loading _mod_wsgi turns the GIL on in a
+ * free-threaded interpreter. An embedded one has to be told before it starts. */
+static inline WSGI_UNUSED void wsgi_compat_config_gil(PyConfig *config)
+{
+#ifdef Py_GIL_DISABLED
+    config->enable_gil = 1;
+#else
+    (void)config;
+#endif
+}
+
+/* Takes over nothing: `value` stays the caller's. */
+static inline WSGI_UNUSED int wsgi_compat_module_add(PyObject *module, const char *name,
+                                                     PyObject *value)
+{
+    if (value == NULL)
+        return -1;
+    return PyObject_SetAttrString(module, name, value);
+}
+
+/* ---- exceptions --------------------------------------------------------- */
+
+/* The pending exception as one object, with its traceback in place; NULL when there is none. */
+static inline WSGI_UNUSED PyObject *wsgi_compat_error_take(void)
+{
+#if PY_VERSION_HEX < 0x030C0000
+    PyObject *type, *value, *traceback;
+
+    PyErr_Fetch(&type, &value, &traceback);
+    if (type == NULL)
+        return NULL;
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (traceback != NULL && value != NULL)
+        PyException_SetTraceback(value, traceback);
+    Py_XDECREF(type);
+    Py_XDECREF(traceback);
+    return value;
+#else
+    return PyErr_GetRaisedException();
+#endif
+}
+
+/* Raises `error` and takes over the reference; NULL: no exception is pending afterwards. */
+static inline WSGI_UNUSED void wsgi_compat_error_restore(PyObject *error)
+{
+#if PY_VERSION_HEX < 0x030C0000
+    if (error == NULL) {
+        PyErr_Clear();
+        return;
+    }
+    PyErr_Restore(wsgi_compat_new_ref((PyObject *)Py_TYPE(error)), error,
+                  PyException_GetTraceback(error));
+#else
+    PyErr_SetRaisedException(error);
+#endif
+}
+
+/* ---- thread states ------------------------------------------------------ */
+
+/* PyGILState knows one interpreter a thread: the first. From 3.12 on it follows what is attached. */
+#if PY_VERSION_HEX < 0x030C0000
+#define WSGI_COMPAT_GILSTATE_BINDS 1
+#else
+#define WSGI_COMPAT_GILSTATE_BINDS 0
+#endif
+
+/* The attached state of this thread, NULL when there is none. Never aborts. */
+static inline WSGI_UNUSED PyThreadState *wsgi_compat_attached(void)
+{
+#if PY_VERSION_HEX < 0x030D0000
+    return _PyThreadState_UncheckedGet();
+#else
+    return PyThreadState_GetUnchecked();
+#endif
+}
+
+#endif

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From Python exceptions to log records and outcomes. */
+#include "errors.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "stream.h"
+
+void wsgi_error_describe(PyObject *error, char *text, size_t size)
+{
+    const char *name = Py_TYPE(error)->tp_name;
+    PyObject *message = PyObject_Str(error);
+    PyObject *bytes =
+        message != NULL ? PyUnicode_AsEncodedString(message, "utf-8", "backslashreplace") : NULL;
+    const char *words = bytes != NULL ? PyBytes_AS_STRING(bytes) : "";
+
+    PyErr_Clear();
+    if (*words != '\0')
+        snprintf(text, size, "%s: %s", name, words);
+    else
+        snprintf(text, size, "%s", name);
+    Py_XDECREF(bytes);
+    Py_XDECREF(message);
+}
+
+/* Lines of traceback.format_exception() joined; NULL when that fails. */
+static PyObject *format(struct wsgi_interp *interp, PyObject *error)
+{
+    PyObject *traceback = PyException_GetTraceback(error);
+    PyObject *lines = PyObject_CallFunctionObjArgs(
+        interp->objects.format_exception, (PyObject *)Py_TYPE(error), error,
+        traceback != NULL ? traceback : Py_None, NULL);
+    PyObject *empty = lines != NULL ? PyUnicode_FromString("") : NULL;
+    PyObject *text = empty != NULL ? PyUnicode_Join(empty, lines) : NULL;
+    PyObject *bytes =
+        text != NULL ? PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace") : NULL;
+
+    Py_XDECREF(text);
+    Py_XDECREF(empty);
+    Py_XDECREF(lines);
+    Py_XDECREF(traceback);
+    PyErr_Clear();
+    return bytes;
+}
+
+void wsgi_error_log(struct wsgi_interp *interp, PyObject *error)
+{
+    PyObject *bytes = format(interp, error);
+    char text[WSGI_OUTCOME_CAUSE_MAX];
+
+    if (bytes != NULL) {
+        wsgi_log_lines(WSGI_LOG_ERR, PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes));
+        Py_DECREF(bytes);
+        return;
+    }
+    wsgi_error_describe(error, text, sizeof text);
+    wsgi_log_attached(WSGI_LOG_ERR, "%s (its traceback cannot be formatted)", text);
+}
+
+void wsgi_error_own(struct wsgi_run *run, uint16_t status, uint16_t code, int silent)
+{
+    PyObject *error = wsgi_compat_error_take();
+
+    if (error == NULL)
+        return;
+    Py_XSETREF(run->own_error, wsgi_compat_new_ref(error));
+    run->own_status = status;
+    run->own_code = code;
+    run->own_silent = silent;
+    wsgi_compat_error_restore(error);
+}
+
+/* A client that left is no failure of anybody: no traceback, and a line at debug only. */
+static void describe_gone(struct wsgi_run *run)
+{
+    wsgi_outcome_fail(run->outcome, 500, WSGI_CODE_CLIENT_GONE,
+                      "the client left before the response was complete");
+    run->outcome->silent = 1;
+}
+
+void wsgi_error_outcome(struct wsgi_run *run, const char *doing)
+{
+    PyObject *error = wsgi_compat_error_take();
+    char text[WSGI_OUTCOME_CAUSE_MAX];
+    int is_own;
+
+    if (error == NULL)
+        return;
+    is_own = error == run->own_error;
+    run->outcome->truncated = run->committed;
+    if (is_own && run->own_silent) {
+        describe_gone(run);
+        Py_DECREF(error);
+        return;
+    }
+    wsgi_error_describe(error, text, sizeof text);
+    wsgi_error_log(run->interp, error);
+    if (is_own)
+        wsgi_outcome_fail(run->outcome, run->own_status, run->own_code, "%s, in %s", text,
+                          run->call.script);
+    else if (PyErr_GivenExceptionMatches(error, PyExc_SystemExit))
+        wsgi_outcome_fail(run->outcome, 500, WSGI_CODE_APPLICATION_EXIT,
+                          "%s in %s ended itself by %s", doing, run->call.script, text);
+    else
+        wsgi_outcome_fail(run->outcome, 500, WSGI_CODE_APPLICATION_RAISED, "%s in %s raised %s",
+                          doing, run->call.script, text);
+    Py_DECREF(error);
+}

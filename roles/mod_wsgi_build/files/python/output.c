@@ -1,0 +1,571 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* start_response, write(), and what the application returned. */
+#include "run.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "errors.h"
+#include "stream.h"
+
+struct adapter_object {
+    PyObject_HEAD
+    struct wsgi_run *run; /* NULL once the request has ended */
+};
+
+/* ---- the head ----------------------------------------------------------------- */
+
+static int head_error(struct wsgi_run *run, enum wsgi_head_status status, const char *name,
+                      size_t size)
+{
+    if (name != NULL) {
+        PyObject *shown = PyUnicode_DecodeLatin1(name, (Py_ssize_t)size, NULL);
+
+        if (shown != NULL)
+            PyErr_Format(PyExc_ValueError, "response header %R: %s", shown,
+                         wsgi_head_status_text(status));
+        Py_XDECREF(shown);
+    } else {
+        PyErr_SetString(PyExc_ValueError, wsgi_head_status_text(status));
+    }
+    wsgi_error_own(run, 500, WSGI_CODE_HEAD_REFUSED, 0);
+    return -1;
+}
+
+/* The bytes of a latin-1 str, in place. NULL with an exception. */
+static const char *latin1(struct wsgi_run *run, PyObject *text, const char *what, size_t *size)
+{
+    if (!PyUnicode_Check(text)) {
+        PyErr_Format(PyExc_TypeError, "%s must be str, not %.100s", what, Py_TYPE(text)->tp_name);
+    } else if (wsgi_compat_unicode_ready(text) != 0) {
+        return NULL;
+    } else if (PyUnicode_KIND(text) != PyUnicode_1BYTE_KIND) {
+        PyErr_Format(PyExc_ValueError, "%s %R holds characters outside latin-1", what, text);
+    } else {
+        *size = (size_t)PyUnicode_GET_LENGTH(text);
+        return (const char *)PyUnicode_1BYTE_DATA(text);
+    }
+    wsgi_error_own(run, 500, WSGI_CODE_HEAD_REFUSED, 0);
+    return NULL;
+}
+
+/* 1: the field is to be kept; 0: dropped; -1: exception. */
+static int note_length(struct wsgi_run *run, const char *name, size_t name_size, const char *value,
+                       size_t value_size)
+{
+    enum wsgi_head_status status;
+    int64_t length;
+
+    if (wsgi_head_is_hop_by_hop(name, name_size))
+        return 0;
+    if (!wsgi_head_name_is(name, name_size, "Content-Length"))
+        return 1;
+    status = wsgi_head_parse_length(value, value_size, &length);
+    if (status == WSGI_HEAD_OK && run->has_length && run->length != length)
+        status = WSGI_HEAD_LENGTH_TWICE;
+    if (status != WSGI_HEAD_OK)
+        return head_error(run, status, name, name_size);
+    if (run->has_length)
+        return 0;
+    run->has_length = 1;
+    run->length = length;
+    return 1;
+}
+
+static int put_field(struct wsgi_run *run, PyObject *item)
+{
+    enum wsgi_head_status status;
+    const char *name, *value;
+    size_t name_size, value_size;
+    int keep;
+
+    if (!PyTuple_CheckExact(item) || PyTuple_GET_SIZE(item) != 2) {
+        PyErr_Format(PyTuple_Check(item) ? PyExc_ValueError : PyExc_TypeError,
+                     "each response header must be a tuple of name and value, not %R", item);
+        wsgi_error_own(run, 500, WSGI_CODE_HEAD_REFUSED, 0);
+        return -1;
+    }
+    name = latin1(run, PyTuple_GET_ITEM(item, 0), "response header name", &name_size);
+    if (name == NULL)
+        return -1;
+    value = latin1(run, PyTuple_GET_ITEM(item, 1), "response header value", &value_size);
+    if (value == NULL)
+        return -1;
+    status = wsgi_head_check_field(name, name_size, value, value_size);
+    if (status != WSGI_HEAD_OK)
+        return head_error(run, status, name, name_size);
+    keep = note_length(run, name, name_size, value, value_size);
+    if (keep > 0)
+        wsgi_head_put(&run->head, name, name_size, value, value_size);
+    return keep < 0 ? -1 : 0;
+}
+
+static int refuse_size(struct wsgi_run *run)
+{
+    PyErr_Format(PyExc_ValueError, "the response head has more than %u headers or %u bytes",
+                 WSGI_HEAD_FIELDS_MAX, WSGI_FRAME_HEAD_MAX);
+    wsgi_error_own(run, 500, WSGI_CODE_HEAD_REFUSED, 0);
+    return -1;
+}
+
+static int build_head(struct wsgi_run *run, PyObject *status_text, PyObject *headers)
+{
+    size_t size;
+    const char *line = latin1(run, status_text, "status", &size);
+    enum wsgi_head_status status;
+    Py_ssize_t i;
+
+    run->head_given = 0;
+    run->has_length = 0;
+    if (line == NULL)
+        return -1;
+    status = wsgi_head_check_status(line, size, &run->number);
+    if (status != WSGI_HEAD_OK)
+        return head_error(run, status, NULL, 0);
+    wsgi_head_begin(&run->head, line, size);
+    for (i = 0; i < PyList_GET_SIZE(headers); i++)
+        if (put_field(run, PyList_GET_ITEM(headers, i)) != 0)
+            return -1;
+    /* Room for a Content-Length of our own is kept in both limits. */
+    if (run->head.count >= WSGI_HEAD_FIELDS_MAX || run->head.used > WSGI_FRAME_HEAD_MAX - 64)
+        return refuse_size(run);
+    if (run->head.failed) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    run->head_given = 1;
+    return 0;
+}
+
+static int status_has_no_length(int number)
+{
+    return number == 204 || number == 304;
+}
+
+int wsgi_output_commit(struct wsgi_run *run, int64_t length)
+{
+    char digits[24];
+
+    if (run->committed)
+        return 0;
+    if (!run->head_given) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "start_response() was not called before the first data was there");
+        wsgi_error_own(run, 500, WSGI_CODE_BAD_RESULT, 0);
+        return -1;
+    }
+    if (length >= 0 && !run->has_length && !run->call.is_head &&
+        !status_has_no_length(run->number)) {
+        int size = snprintf(digits, sizeof digits, "%lld", (long long)length);
+
+        wsgi_head_put(&run->head, "Content-Length", 14, digits, (size_t)size);
+    }
+    if (wsgi_head_end(&run->head) != 0) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    run->committed = 1;
+    return 0;
+}
+
+/* ---- sending ------------------------------------------------------------------ */
+
+/* Detached. */
+static int send_detached(struct wsgi_run *run, const void *data, size_t size, unsigned flags)
+{
+    const struct wsgi_transport *transport = run->transport;
+
+    if (run->gone)
+        return -1;
+    if (!run->head_sent) {
+        run->head_sent = 1;
+        if (transport->send_head(run->context, run->head.data, run->head.used) != 0)
+            run->gone = 1;
+    }
+    if (!run->gone && size > 0 && transport->send_data(run->context, data, size, flags) != 0)
+        run->gone = 1;
+    if (!run->gone && transport->client_gone(run->context))
+        run->gone = 1;
+    return run->gone ? -1 : 0;
+}
+
+int wsgi_output_send(struct wsgi_run *run, const void *data, size_t size, unsigned flags)
+{
+    PyThreadState *state = wsgi_run_enter(run);
+    int result = send_detached(run, data, size, flags);
+
+    wsgi_run_leave(run, state);
+    return result;
+}
+
+static void outcome_gone(struct wsgi_run *run)
+{
+    wsgi_outcome_fail(run->outcome, 500, WSGI_CODE_CLIENT_GONE,
+                      "the client left before the response was complete");
+    run->outcome->silent = 1;
+    run->outcome->truncated = run->committed;
+}
+
+void wsgi_output_held(struct wsgi_run *run)
+{
+    if (!run->committed || run->outcome->truncated)
+        return;
+    if (!run->head_sent || run->held > 0)
+        if (send_detached(run, run->hold, run->held, 0) != 0)
+            outcome_gone(run);
+}
+
+/* ---- start_response and write --------------------------------------------------- */
+
+static struct wsgi_run *run_of(PyObject *self)
+{
+    struct wsgi_run *run = ((struct adapter_object *)self)->run;
+
+    if (run == NULL)
+        PyErr_SetString(PyExc_RuntimeError,
+                        "start_response() or write() was used after the end of its request");
+    return run;
+}
+
+static PyObject *reraise(PyObject *exc_info)
+{
+    PyObject *error = PyTuple_GET_ITEM(exc_info, 1);
+
+    if (!PyExceptionInstance_Check(error)) {
+        PyErr_SetString(PyExc_TypeError, "exc_info must be what sys.exc_info() returned");
+        return NULL;
+    }
+    if (PyTuple_GET_ITEM(exc_info, 2) != Py_None)
+        PyException_SetTraceback(error, PyTuple_GET_ITEM(exc_info, 2));
+    wsgi_compat_error_restore(wsgi_compat_new_ref(error));
+    return NULL;
+}
+
+static PyObject *write_function(PyObject *adapter);
+
+static PyObject *start_response(PyObject *self, PyObject *const *arguments, Py_ssize_t count)
+{
+    struct wsgi_run *run = run_of(self);
+    PyObject *exc_info = count == 3 ? arguments[2] : Py_None;
+
+    if (run == NULL)
+        return NULL;
+    if (count != 2 && count != 3)
+        return PyErr_Format(PyExc_TypeError,
+                            "start_response() takes 2 or 3 arguments (%zd given)", count);
+    if (!PyList_Check(arguments[1]))
+        return PyErr_Format(PyExc_TypeError, "response headers must be a list, not %.100s",
+                            Py_TYPE(arguments[1])->tp_name);
+    if (exc_info != Py_None && (!PyTuple_Check(exc_info) || PyTuple_GET_SIZE(exc_info) != 3))
+        return PyErr_Format(PyExc_RuntimeError, "exc_info must be a tuple of three or None, not %R",
+                            exc_info);
+    if (run->committed && exc_info != Py_None)
+        return reraise(exc_info);
+    if (run->committed)
+        return PyErr_Format(PyExc_RuntimeError,
+                            "start_response() was called again after the head was sent");
+    if (build_head(run, arguments[0], arguments[1]) != 0)
+        return NULL;
+    return write_function(self);
+}
+
+static void raise_not_bytes(struct wsgi_run *run, const char *where, PyObject *data)
+{
+    PyErr_Format(PyExc_TypeError, "%s needs bytes, not %.100s%s", where, Py_TYPE(data)->tp_name,
+                 PyUnicode_Check(data) ? "; encode it, for example with .encode('utf-8')" : "");
+    wsgi_error_own(run, 500, WSGI_CODE_BAD_RESULT, 0);
+}
+
+static PyObject *write_data(PyObject *self, PyObject *data)
+{
+    struct wsgi_run *run = run_of(self);
+
+    if (run == NULL)
+        return NULL;
+    if (!PyBytes_Check(data)) {
+        raise_not_bytes(run, "write()", data);
+        return NULL;
+    }
+    if (wsgi_output_commit(run, -1) != 0)
+        return NULL;
+    if (wsgi_output_send(run, PyBytes_AS_STRING(data), (size_t)PyBytes_GET_SIZE(data),
+                         WSGI_SEND_FLUSH) != 0) {
+        PyErr_SetString(PyExc_OSError, "the client left before the response was complete");
+        wsgi_error_own(run, 500, WSGI_CODE_CLIENT_GONE, 1);
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef start_response_method = {
+    "start_response", (PyCFunction)(void (*)(void))start_response, METH_FASTCALL, NULL};
+static PyMethodDef write_method = {"write", write_data, METH_O, NULL};
+
+static PyObject *write_function(PyObject *adapter)
+{
+    return PyCFunction_New(&write_method, adapter);
+}
+
+PyObject *wsgi_adapter_start_response(PyObject *adapter)
+{
+    return PyCFunction_New(&start_response_method, adapter);
+}
+
+static void adapter_dealloc(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyType_Slot adapter_slots[] = {
+    {Py_tp_dealloc, (void *)adapter_dealloc},
+    WSGI_COMPAT_SLOT_CLOSED {0, NULL},
+};
+
+static PyType_Spec adapter_spec = {
+    .name = "mod_wsgi.Adapter",
+    .basicsize = sizeof(struct adapter_object),
+    .flags = Py_TPFLAGS_DEFAULT | WSGI_COMPAT_TYPE_CLOSED,
+    .slots = adapter_slots,
+};
+
+PyTypeObject *wsgi_adapter_make_type(PyObject *module)
+{
+    (void)module;
+    return (PyTypeObject *)PyType_FromSpec(&adapter_spec);
+}
+
+PyObject *wsgi_adapter_new(struct wsgi_run *run)
+{
+    PyTypeObject *type = run->interp->objects.adapter_type;
+    PyObject *self = type->tp_alloc(type, 0);
+
+    if (self != NULL)
+        ((struct adapter_object *)self)->run = run;
+    return self;
+}
+
+void wsgi_adapter_end(PyObject *adapter)
+{
+    ((struct adapter_object *)adapter)->run = NULL;
+}
+
+/* ---- results -------------------------------------------------------------------- */
+
+static int fail_application(struct wsgi_run *run, const char *doing)
+{
+    wsgi_error_outcome(run, doing);
+    return -1;
+}
+
+static int fail_gone(struct wsgi_run *run)
+{
+    outcome_gone(run);
+    return -1;
+}
+
+/* One block of an iterable is not bytes: said without a traceback, no code of the application is
+ * on the stack. */
+static int fail_item(struct wsgi_run *run, PyObject *item, Py_ssize_t index)
+{
+    wsgi_outcome_fail(run->outcome, 500, WSGI_CODE_BAD_RESULT,
+                      "the application in %s returned an iterable whose item %zd is %.100s, bytes "
+                      "are needed%s",
+                      run->call.script, index, Py_TYPE(item)->tp_name,
+                      PyUnicode_Check(item) ? "; encode it, for example with .encode('utf-8')"
+                                            : "");
+    run->outcome->truncated = run->committed;
+    return -1;
+}
+
+static int fail_result(struct wsgi_run *run, PyObject *result)
+{
+    PyErr_Clear();
+    wsgi_outcome_fail(run->outcome, 500, WSGI_CODE_BAD_RESULT,
+                      "the application in %s returned %.100s, an iterable of bytes is needed, for "
+                      "example a list with one bytes object",
+                      run->call.script, Py_TYPE(result)->tp_name);
+    run->outcome->truncated = run->committed;
+    return -1;
+}
+
+/* The total size of a tuple of bytes, or -1 and the outcome is filled in. */
+static Py_ssize_t measure(struct wsgi_run *run, PyObject *items)
+{
+    Py_ssize_t total = 0, i;
+
+    for (i = 0; i < PyTuple_GET_SIZE(items); i++) {
+        PyObject *item = PyTuple_GET_ITEM(items, i);
+
+        if (!PyBytes_Check(item))
+            return fail_item(run, item, i);
+        total += PyBytes_GET_SIZE(item);
+    }
+    return total;
+}
+
+static int hold(struct wsgi_run *run, PyObject *items)
+{
+    Py_ssize_t i;
+
+    if (run->hold == NULL)
+        run->hold = malloc(WSGI_HOLD_MAX);
+    if (run->hold == NULL) {
+        PyErr_NoMemory();
+        return fail_application(run, "the application");
+    }
+    for (i = 0; i < PyTuple_GET_SIZE(items); i++) {
+        PyObject *item = PyTuple_GET_ITEM(items, i);
+        size_t size = (size_t)PyBytes_GET_SIZE(item);
+
+        memcpy(run->hold + run->held, PyBytes_AS_STRING(item), size);
+        run->held += size;
+    }
+    return 0;
+}
+
+static int send_items(struct wsgi_run *run, PyObject *items)
+{
+    Py_ssize_t i;
+
+    for (i = 0; i < PyTuple_GET_SIZE(items); i++) {
+        PyObject *item = PyTuple_GET_ITEM(items, i);
+        size_t size = (size_t)PyBytes_GET_SIZE(item);
+
+        if (size > 0 && wsgi_output_send(run, PyBytes_AS_STRING(item), size, 0) != 0)
+            return fail_gone(run);
+    }
+    return 0;
+}
+
+/*
+ * A plain list or tuple is complete as it is: its length is known, no code of the application
+ * runs between its items, so they need no flush, and small ones leave after the thread is
+ * detached.
+ */
+static int send_sequence(struct wsgi_run *run, PyObject *result)
+{
+    PyObject *items = PyList_CheckExact(result) ? PyList_AsTuple(result)
+                                                : wsgi_compat_new_ref(result);
+    Py_ssize_t total;
+    int status = -1;
+
+    if (items == NULL)
+        return fail_application(run, "the application");
+    total = measure(run, items);
+    if (total >= 0) {
+        if (wsgi_output_commit(run, total) != 0)
+            status = fail_application(run, "the application");
+        else if (total <= WSGI_HOLD_MAX)
+            status = hold(run, items);
+        else
+            status = send_items(run, items);
+    }
+    Py_DECREF(items);
+    return status;
+}
+
+static int send_block(struct wsgi_run *run, PyObject *item, Py_ssize_t index)
+{
+    if (!PyBytes_Check(item))
+        return fail_item(run, item, index);
+    if (PyBytes_GET_SIZE(item) == 0)
+        return 0;
+    if (wsgi_output_commit(run, -1) != 0)
+        return fail_application(run, "the application");
+    if (wsgi_output_send(run, PyBytes_AS_STRING(item), (size_t)PyBytes_GET_SIZE(item),
+                         WSGI_SEND_FLUSH) != 0)
+        return fail_gone(run);
+    return 0;
+}
+
+static int send_iterator(struct wsgi_run *run, PyObject *iterator)
+{
+    PyObject *item;
+    Py_ssize_t index = 0;
+    int status = 0;
+
+    while (status == 0 && (item = PyIter_Next(iterator)) != NULL) {
+        status = send_block(run, item, index++);
+        Py_DECREF(item);
+    }
+    if (status != 0)
+        return -1;
+    if (PyErr_Occurred())
+        return fail_application(run, "the iterable of the application");
+    if (wsgi_output_commit(run, 0) != 0)
+        return fail_application(run, "the application");
+    return 0;
+}
+
+static int send_iterable(struct wsgi_run *run, PyObject *result)
+{
+    PyObject *iterator;
+    int status;
+
+    /* Both are iterable, and never what was meant. */
+    if (PyUnicode_Check(result) || PyBytes_Check(result))
+        return fail_result(run, result);
+    iterator = PyObject_GetIter(result);
+    if (iterator == NULL && Py_TYPE(result)->tp_iter == NULL)
+        return fail_result(run, result);
+    if (iterator == NULL)
+        return fail_application(run, "the iterable of the application");
+    status = send_iterator(run, iterator);
+    Py_DECREF(iterator);
+    return status;
+}
+
+static int send_result(struct wsgi_run *run, PyObject *result)
+{
+    int sent;
+
+    if (PyList_CheckExact(result) || PyTuple_CheckExact(result))
+        return send_sequence(run, result);
+    if (PyObject_TypeCheck(result, run->interp->objects.wrapper_type)) {
+        sent = wsgi_wrapper_send(run, result);
+        if (sent < 0)
+            return run->gone ? fail_gone(run) : fail_application(run, "wsgi.file_wrapper");
+        if (sent > 0)
+            return 0;
+    }
+    return send_iterable(run, result);
+}
+
+static void close_result(struct wsgi_run *run, PyObject *result)
+{
+    PyObject *close, *done = NULL, *error;
+
+    if (PyList_CheckExact(result) || PyTuple_CheckExact(result))
+        return;
+    close = PyObject_GetAttr(result, run->interp->objects.word_close);
+    if (close == NULL && PyErr_ExceptionMatches(PyExc_AttributeError)) {
+        PyErr_Clear();
+        return;
+    }
+    if (close != NULL)
+        done = wsgi_compat_call_no_args(close);
+    if (done == NULL) {
+        /* The response stands; the failure is the log's. */
+        error = wsgi_compat_error_take();
+        wsgi_log_attached(WSGI_LOG_ERR, "close() of the iterable of the application in %s failed",
+                          run->call.script);
+        if (error != NULL)
+            wsgi_error_log(run->interp, error);
+        Py_XDECREF(error);
+    }
+    Py_XDECREF(done);
+    Py_XDECREF(close);
+}
+
+int wsgi_output_result(struct wsgi_run *run, PyObject *result)
+{
+    int status = send_result(run, result);
+
+    close_result(run, result);
+    return status;
+}

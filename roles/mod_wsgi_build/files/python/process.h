@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The one process struct of the engine, and what the launch block said.
+ *
+ * The same engine file serves a daemon (loaded as module _mod_wsgi by the interpreter's own
+ * program) and an Apache child (dlopen'ed after libpython). Everything the engine writes to at
+ * run time hangs on `wsgi_process`; besides it there is one thread-local pointer (interp.c).
+ */
+#ifndef WSGI_PYTHON_PROCESS_H
+#define WSGI_PYTHON_PROCESS_H
+
+#include "compat.h"
+
+#include <pthread.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "../wire/engine.h"
+#include "../wire/frame.h"
+#include "../wire/vars.h"
+
+struct wsgi_interp;
+struct wsgi_daemon;
+
+struct wsgi_preload {
+    const char *group;
+    const char *script;
+};
+
+/* The launch block, decoded. Texts point into `block`, which lives as long as the process. */
+struct wsgi_settings {
+    unsigned char *block;
+    size_t block_size;
+    const char *group_name; /* "" when embedded */
+    int64_t processes;
+    int64_t threads;
+    int64_t flags; /* WSGI_PROCESS_* */
+    const char *interpreter;
+    const char *python_home; /* this and the texts below: NULL when absent */
+    const char *home;
+    const char *locale;
+    const char *title;
+    const char *user_name;
+    const char *user_home;
+    const char *main_group;
+    int64_t shutdown_timeout; /* seconds, 0: no limit */
+    const char **python_path;
+    size_t python_path_count;
+    struct wsgi_preload *preload;
+    size_t preload_count;
+    uint32_t epoch;
+    unsigned char secret[WSGI_WIRE_SECRET_SIZE];
+    int has_secret;
+    uid_t *peers;
+    size_t peer_count;
+    int64_t server_version;
+    const char *server_description;
+    const char *server_built;
+    const char *mpm_name;
+    int64_t mpm_processes;
+    int64_t mpm_threads;
+    int64_t log_level;
+};
+
+struct wsgi_process {
+    struct wsgi_settings settings;
+    const struct wsgi_host *host; /* where records without a request go */
+    pid_t pid;
+    int embedded;
+    int up;      /* Python is ready for requests; atomic */
+    int stopped; /* stop() ran, or gave up: thread states are left alone from now on; atomic */
+    PyThreadState *main_state;      /* of the thread that started Python */
+    pthread_t main_thread;
+    pthread_key_t thread_key;       /* struct wsgi_thread, with a destructor */
+    int thread_key_made;
+    int thread_count;               /* numbers handed out so far; atomic */
+    pthread_mutex_t create_lock;    /* one interpreter is made at a time; never held attached */
+    struct wsgi_interp *interps;    /* newest first; only ever grows until the end; atomic */
+    int interp_count;
+    /* Daemon: makes an interpreter on the main thread on behalf of a worker; NULL: make it on
+     * the calling thread. Called detached. */
+    struct wsgi_interp *(*delegate_create)(const char *name);
+    struct wsgi_daemon *daemon; /* NULL when embedded */
+};
+
+extern struct wsgi_process wsgi_process;
+
+/* Copies and decodes a launch block. 0, or -1 with one line in `error`. */
+int wsgi_settings_load(struct wsgi_settings *settings, const void *block, size_t size, char *error,
+                       size_t error_size);
+
+/* Once, before any interpreter is set up: keys, locks, the main interpreter's record. Attached. */
+int wsgi_process_begin(const struct wsgi_host *host, int embedded, char *error, size_t error_size);
+
+int wsgi_process_start(const unsigned char *launch, size_t launch_size,
+                       const struct wsgi_host *host, char *error, size_t error_size);
+void wsgi_process_stop(unsigned seconds);
+
+/* Microseconds since the epoch. */
+int64_t wsgi_clock_wall(void);
+/* Milliseconds of a clock that only goes forward. */
+int64_t wsgi_clock_steady(void);
+
+#endif

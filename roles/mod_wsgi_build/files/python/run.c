@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One request: engine->run(). */
+#include "run.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "errors.h"
+#include "script.h"
+#include "stream.h"
+
+/* ---- the transport, one thread at a time ------------------------------------------ */
+
+PyThreadState *wsgi_run_enter(struct wsgi_run *run)
+{
+    PyThreadState *state;
+
+    run->users++;
+    state = PyEval_SaveThread();
+    pthread_mutex_lock(&run->lock);
+    return state;
+}
+
+void wsgi_run_leave(struct wsgi_run *run, PyThreadState *state)
+{
+    pthread_mutex_unlock(&run->lock);
+    PyEval_RestoreThread(state);
+    run->users--;
+}
+
+/* A thread of the application may still be inside the transport. Rare: so a short sleep will do. */
+static void await_users(struct wsgi_run *run)
+{
+    while (run->users > 0) {
+        PyThreadState *state = PyEval_SaveThread();
+
+        usleep(1000);
+        PyEval_RestoreThread(state);
+    }
+}
+
+/* ---- the application --------------------------------------------------------------- */
+
+struct call_objects {
+    PyObject *adapter;
+    PyObject *start_response;
+    PyObject *input;
+    PyObject *environ;
+};
+
+static int make_objects(struct wsgi_run *run, struct call_objects *objects)
+{
+    memset(objects, 0, sizeof *objects);
+    objects->adapter = wsgi_adapter_new(run);
+    objects->input = wsgi_input_new(run);
+    objects->environ = wsgi_environ_make(run);
+    if (objects->adapter != NULL)
+        objects->start_response = wsgi_adapter_start_response(objects->adapter);
+    if (objects->input == NULL || objects->environ == NULL || objects->start_response == NULL)
+        return -1;
+    return PyDict_SetItem(objects->environ, run->interp->objects.word_input, objects->input);
+}
+
+/* From here on the application holds nothing that reaches the request. */
+static void end_objects(struct wsgi_run *run, struct call_objects *objects)
+{
+    await_users(run);
+    if (objects->adapter != NULL)
+        wsgi_adapter_end(objects->adapter);
+    if (objects->input != NULL)
+        wsgi_input_end(objects->input);
+    Py_XDECREF(objects->environ);
+    Py_XDECREF(objects->start_response);
+    Py_XDECREF(objects->input);
+    Py_XDECREF(objects->adapter);
+}
+
+static void call_application(struct wsgi_run *run, PyObject *callable)
+{
+    struct call_objects objects;
+    PyObject *arguments[2], *result;
+
+    if (make_objects(run, &objects) != 0) {
+        wsgi_error_outcome(run, "preparing the environ for the application");
+    } else {
+        arguments[0] = objects.environ;
+        arguments[1] = objects.start_response;
+        result = wsgi_compat_vectorcall(callable, arguments, 2, NULL);
+        if (result == NULL) {
+            wsgi_error_outcome(run, "the application");
+        } else {
+            wsgi_output_result(run, result);
+            Py_DECREF(result);
+        }
+    }
+    end_objects(run, &objects);
+    Py_CLEAR(run->own_error);
+}
+
+/* Attached. WSGI_RUN_RELOAD or WSGI_RUN_DONE. */
+static int run_attached(struct wsgi_run *run)
+{
+    int check = (run->call.flags & WSGI_REQUEST_SCRIPT_RELOADING) != 0;
+    int reload = 0;
+    PyObject *module = wsgi_script_module(run->interp, run->call.script, run->call.script_mtime,
+                                          check, &reload, run->outcome);
+    PyObject *callable;
+
+    if (module == NULL)
+        return reload ? WSGI_RUN_RELOAD : WSGI_RUN_DONE;
+    callable = wsgi_script_callable(module, run->call.script, run->call.callable, run->outcome);
+    Py_DECREF(module);
+    if (callable == NULL)
+        return WSGI_RUN_DONE;
+    call_application(run, callable);
+    Py_DECREF(callable);
+    return WSGI_RUN_DONE;
+}
+
+/* ---- around it ----------------------------------------------------------------------- */
+
+/* A request may run inside another one of the same thread (mod_include in embedded mode), so the
+ * thread's buffers are taken out while in use. */
+static void take_buffers(struct wsgi_run *run)
+{
+    struct wsgi_thread *thread = run->thread;
+
+    run->hold = thread->hold;
+    thread->hold = NULL;
+    run->head.data = thread->head.data;
+    run->head.size = thread->head.size;
+    thread->head.data = NULL;
+    thread->head.size = 0;
+}
+
+static void give_buffers_back(struct wsgi_run *run)
+{
+    struct wsgi_thread *thread = run->thread;
+
+    free(thread->hold);
+    thread->hold = run->hold;
+    free(thread->head.data);
+    thread->head.data = run->head.data;
+    thread->head.size = run->head.size;
+}
+
+static int run_in_interp(struct wsgi_run *run)
+{
+    struct wsgi_run *outer = run->thread->run;
+    int result;
+
+    if (run->transport->started != NULL)
+        run->transport->started(run->context);
+    if (wsgi_interp_attach(run->interp, run->thread) != 0) {
+        wsgi_outcome_fail(run->outcome, 500, WSGI_CODE_NO_MEMORY,
+                          "no thread state can be made in interpreter '%s'", run->interp->name);
+        return WSGI_RUN_DONE;
+    }
+    run->thread->run = run;
+    take_buffers(run);
+    result = run_attached(run);
+    wsgi_stream_flush_thread(run->thread);
+    run->thread->run = outer;
+    wsgi_interp_detach();
+    wsgi_output_held(run);
+    give_buffers_back(run);
+    return result;
+}
+
+static int is_stale(const struct wsgi_run *run)
+{
+    return !wsgi_process.embedded && (run->call.flags & WSGI_REQUEST_SCRIPT_RELOADING) &&
+           wsgi_script_is_stale(run->interp, run->call.script, run->call.script_mtime);
+}
+
+int wsgi_run_request(const struct wsgi_request *request, const struct wsgi_transport *transport,
+                     void *context, struct wsgi_outcome *outcome)
+{
+    struct wsgi_run run;
+    int result;
+
+    memset(&run, 0, sizeof run);
+    memset(outcome, 0, sizeof *outcome);
+    run.request = request;
+    run.transport = transport;
+    run.context = context;
+    run.outcome = outcome;
+    if (!__atomic_load_n(&wsgi_process.up, __ATOMIC_ACQUIRE)) {
+        wsgi_outcome_fail(outcome, 500, WSGI_CODE_PYTHON_NOT_UP, "Python is not up");
+        return WSGI_RUN_DONE;
+    }
+    run.thread = wsgi_thread_self();
+    if (run.thread == NULL || wsgi_environ_scan(request, &run.call) != 0) {
+        wsgi_outcome_fail(outcome, 500, WSGI_CODE_WIRE_VIOLATION,
+                          "the variables of the request are malformed");
+        return WSGI_RUN_DONE;
+    }
+    run.interp = wsgi_interp_get(run.call.application_group);
+    if (run.interp == NULL) {
+        wsgi_outcome_fail(outcome, 500, WSGI_CODE_INTERPRETER_UNAVAILABLE,
+                          "no interpreter can be made for application group '%s'",
+                          run.call.application_group);
+        return WSGI_RUN_DONE;
+    }
+    if (is_stale(&run))
+        return WSGI_RUN_RELOAD;
+    if (!wsgi_process.embedded)
+        run.call.daemon_start = wsgi_clock_wall();
+    pthread_mutex_init(&run.lock, NULL);
+    result = run_in_interp(&run);
+    pthread_mutex_destroy(&run.lock);
+    return result;
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One request on its way through the engine.
+ *
+ * The struct lives on the stack of wsgi_run_request(). Python objects that point to it (the
+ * adapter behind start_response, wsgi.input) have their pointer cleared while the thread is
+ * attached, before it goes away; from then on they raise RuntimeError.
+ */
+#ifndef WSGI_PYTHON_RUN_H
+#define WSGI_PYTHON_RUN_H
+
+#include "compat.h"
+
+#include <pthread.h>
+
+#include "../wire/engine.h"
+#include "../wire/head.h"
+#include "interp.h"
+
+/* Responses of a list or tuple up to this size are sent after the thread is detached. */
+#define WSGI_HOLD_MAX 32768
+
+/* Parameters of the variable block; texts point into it. */
+struct wsgi_call {
+    const char *script;
+    int64_t script_mtime;
+    const char *callable;
+    const char *application_group;
+    const char *process_group;
+    int64_t flags; /* WSGI_REQUEST_* */
+    int64_t request_start;
+    int64_t queue_start;
+    int64_t daemon_start;
+    const char *request_id;    /* NULL when absent, as the ones below */
+    const char *connection_id;
+    const char *listener_host;
+    const char *listener_port;
+    int64_t server_pid;
+    const char *handler;
+    int64_t content_length; /* -1: unknown */
+    int is_head;            /* REQUEST_METHOD is HEAD */
+};
+
+struct wsgi_run {
+    const struct wsgi_request *request;
+    const struct wsgi_transport *transport;
+    void *context;
+    struct wsgi_outcome *outcome;
+    struct wsgi_interp *interp;
+    struct wsgi_thread *thread;
+    struct wsgi_call call;
+
+    /* Only one thread at a time is inside a function of the transport: an application may hand
+     * wsgi.input or write() to a thread of its own. `users` counts them, guarded by the GIL. */
+    pthread_mutex_t lock;
+    int users;
+
+    struct wsgi_head_writer head;
+    int number;       /* status of the head */
+    int head_given;   /* start_response was called */
+    int committed;    /* the head was sent, or is about to be without a way back */
+    int head_sent;
+    int has_length;
+    int64_t length;   /* of the application's Content-Length */
+    int gone;         /* the client left */
+    unsigned char *hold; /* WSGI_HOLD_MAX bytes, taken from the thread while in use */
+    size_t held;         /* bytes in it, sent after the thread is detached */
+
+    /* An exception the engine itself raised into the application, with what it means. It is told
+     * from the application's own by identity. */
+    PyObject *own_error;
+    uint16_t own_status;
+    uint16_t own_code;
+    int own_silent;
+};
+
+/* run.c: engine->run. */
+int wsgi_run_request(const struct wsgi_request *request, const struct wsgi_transport *transport,
+                     void *context, struct wsgi_outcome *outcome);
+/* Around every call of the transport. */
+PyThreadState *wsgi_run_enter(struct wsgi_run *run);
+void wsgi_run_leave(struct wsgi_run *run, PyThreadState *state);
+
+/* environ.c: first pass, detached: 0, or -1 when the block is malformed. */
+int wsgi_environ_scan(const struct wsgi_request *request, struct wsgi_call *call);
+/* Second pass, attached: a new environ with everything but wsgi.input. */
+PyObject *wsgi_environ_make(const struct wsgi_run *run);
+
+/* input.c */
+PyTypeObject *wsgi_input_make_type(PyObject *module);
+PyObject *wsgi_input_new(struct wsgi_run *run);
+void wsgi_input_end(PyObject *input);
+
+/* output.c */
+PyTypeObject *wsgi_adapter_make_type(PyObject *module);
+PyObject *wsgi_adapter_new(struct wsgi_run *run);
+void wsgi_adapter_end(PyObject *adapter);
+PyObject *wsgi_adapter_start_response(PyObject *adapter);
+/* Sends what the application returned, and calls close() exactly once. 0, or -1: the outcome is
+ * filled in. */
+int wsgi_output_result(struct wsgi_run *run, PyObject *result);
+/* Detached: sends what was held. */
+void wsgi_output_held(struct wsgi_run *run);
+/* Attached: the head goes out with Content-Length `length` unless it is negative, there is one,
+ * or the status has none. 0, or -1 with an exception. */
+int wsgi_output_commit(struct wsgi_run *run, int64_t length);
+/* Attached; body bytes. 0, or -1 when the client is gone. */
+int wsgi_output_send(struct wsgi_run *run, const void *data, size_t size, unsigned flags);
+
+/* filewrapper.c */
+PyTypeObject *wsgi_wrapper_make_type(PyObject *module);
+/* 1: the whole body was sent from a descriptor; 0: it has to be iterated; -1: exception. */
+int wsgi_wrapper_send(struct wsgi_run *run, PyObject *wrapper);
+
+#endif

@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Script files as modules.
+ *
+ * The module lives in sys.modules only; what is kept here beside it (path, name, time of the last
+ * load) can be read without Python, so that a daemon finds out about a changed script before the
+ * request counts as started.
+ */
+#include "script.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "errors.h"
+#include "stream.h"
+
+#define SCRIPT_MAX (64 << 20) /* bytes of a script file */
+
+static int64_t mtime_of(const struct stat *status)
+{
+    return (int64_t)status->st_mtim.tv_sec * 1000000 + status->st_mtim.tv_nsec / 1000;
+}
+
+/* ---- what was loaded ------------------------------------------------------------- */
+
+static struct wsgi_script *find(struct wsgi_interp *interp, const char *path)
+{
+    struct wsgi_script *script = __atomic_load_n(&interp->scripts, __ATOMIC_ACQUIRE);
+
+    while (script != NULL && strcmp(script->path, path) != 0)
+        script = script->next;
+    return script;
+}
+
+/* Attached, so one at a time. */
+static struct wsgi_script *find_or_add(struct wsgi_interp *interp, const char *path)
+{
+    struct wsgi_script *script = find(interp, path);
+    char digest[33];
+
+    if (script != NULL)
+        return script;
+    script = calloc(1, sizeof *script);
+    if (script == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    wsgi_md5_hex(path, strlen(path), digest);
+    script->path = strdup(path);
+    script->name = PyUnicode_FromFormat("_mod_wsgi_%s", digest);
+    if (script->path == NULL || script->name == NULL) {
+        free(script->path);
+        Py_XDECREF(script->name);
+        free(script);
+        PyErr_NoMemory();
+        return NULL;
+    }
+    PyUnicode_InternInPlace(&script->name);
+    script->next = interp->scripts;
+    __atomic_store_n(&interp->scripts, script, __ATOMIC_RELEASE);
+    return script;
+}
+
+void wsgi_script_forget(struct wsgi_interp *interp)
+{
+    struct wsgi_script *script = interp->scripts;
+
+    interp->scripts = NULL;
+    while (script != NULL) {
+        struct wsgi_script *next = script->next;
+
+        Py_DECREF(script->name);
+        free(script->path);
+        free(script);
+        script = next;
+    }
+}
+
+/* httpd's view of the time may be older than what was loaded, so the file is asked again. */
+static int differs_on_disk(const char *path, int64_t loaded)
+{
+    struct stat status;
+
+    return stat(path, &status) == 0 && mtime_of(&status) != loaded;
+}
+
+int wsgi_script_is_stale(struct wsgi_interp *interp, const char *path, int64_t mtime)
+{
+    struct wsgi_script *script = find(interp, path);
+    int64_t loaded;
+
+    if (script == NULL || !__atomic_load_n(&script->loaded, __ATOMIC_ACQUIRE))
+        return 0;
+    loaded = __atomic_load_n(&script->mtime, __ATOMIC_ACQUIRE);
+    return loaded != mtime && differs_on_disk(path, loaded);
+}
+
+/* ---- reading ----------------------------------------------------------------------- */
+
+struct source {
+    PyObject *bytes;
+    int64_t mtime;
+};
+
+/* The whole of an open regular file into `data`; detached. */
+static int read_all(int descriptor, char *data, size_t size)
+{
+    size_t done = 0;
+
+    while (done < size) {
+        ssize_t count = read(descriptor, data + done, size - done);
+
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count <= 0) {
+            errno = count == 0 ? EBUSY : errno; /* it shrank while it was read */
+            return -1;
+        }
+        done += (size_t)count;
+    }
+    return 0;
+}
+
+static int open_script(const char *path, struct stat *status)
+{
+    /* Non-blocking, so that a fifo in its place does not stop us. */
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int problem = 0;
+
+    if (descriptor < 0)
+        return -1;
+    if (fstat(descriptor, status) != 0)
+        problem = errno;
+    else if (!S_ISREG(status->st_mode))
+        problem = S_ISDIR(status->st_mode) ? EISDIR : EINVAL;
+    else if (status->st_size > SCRIPT_MAX)
+        problem = EFBIG;
+    if (problem == 0)
+        return descriptor;
+    close(descriptor);
+    errno = problem;
+    return -1;
+}
+
+/* 0; or -1 with errno, or with an exception when errno is 0. */
+static int read_source(const char *path, struct source *source)
+{
+    struct stat status;
+    PyThreadState *state = PyEval_SaveThread();
+    int descriptor = open_script(path, &status), result, problem = errno;
+
+    PyEval_RestoreThread(state);
+    if (descriptor < 0) {
+        errno = problem;
+        return -1;
+    }
+    source->mtime = mtime_of(&status);
+    source->bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)status.st_size);
+    if (source->bytes == NULL) {
+        close(descriptor);
+        errno = 0;
+        return -1;
+    }
+    state = PyEval_SaveThread();
+    result = read_all(descriptor, PyBytes_AS_STRING(source->bytes), (size_t)status.st_size);
+    problem = errno;
+    close(descriptor);
+    PyEval_RestoreThread(state);
+    if (result != 0)
+        Py_CLEAR(source->bytes);
+    errno = problem;
+    return result;
+}
+
+/* ---- loading ----------------------------------------------------------------------- */
+
+static int fail_pending(struct wsgi_interp *interp, struct wsgi_outcome *outcome, uint16_t code,
+                        const char *format, const char *path)
+{
+    PyObject *error = wsgi_compat_error_take();
+    char text[WSGI_OUTCOME_CAUSE_MAX] = "unknown error";
+
+    if (error != NULL) {
+        wsgi_error_describe(error, text, sizeof text);
+        wsgi_error_log(interp, error);
+        if (code == WSGI_CODE_SCRIPT_RAISED &&
+            PyErr_GivenExceptionMatches(error, PyExc_SystemExit))
+            code = WSGI_CODE_SCRIPT_EXIT;
+        Py_DECREF(error);
+    }
+    wsgi_outcome_fail(outcome, 500, code, format, path, text);
+    return -1;
+}
+
+static PyObject *compile_source(struct wsgi_interp *interp, PyObject *bytes, PyObject *file)
+{
+    /* compile() honours a coding cookie and refuses NUL bytes; nothing is inherited. */
+    return PyObject_CallFunction(interp->objects.compile, "OOsii", bytes, file, "exec", 0, 1);
+}
+
+/* A module that is ready to be filled, also in sys.modules: dataclasses and pickle look there. */
+static PyObject *new_module(struct wsgi_interp *interp, PyObject *name, PyObject *file)
+{
+    PyObject *module = PyModule_NewObject(name);
+    PyObject *names = module != NULL ? PyModule_GetDict(module) : NULL;
+
+    if (names == NULL || PyDict_SetItem(names, interp->objects.word_file, file) != 0 ||
+        PyDict_SetItem(names, interp->objects.word_builtins, PyEval_GetBuiltins()) != 0 ||
+        PyDict_SetItem(PyImport_GetModuleDict(), name, module) != 0)
+        Py_CLEAR(module);
+    return module;
+}
+
+static void drop_module(PyObject *name)
+{
+    if (PyDict_DelItem(PyImport_GetModuleDict(), name) != 0)
+        PyErr_Clear();
+}
+
+static int execute(struct wsgi_interp *interp, PyObject *module, PyObject *code, int64_t mtime)
+{
+    PyObject *names = PyModule_GetDict(module);
+    PyObject *result = PyEval_EvalCode(code, names, names);
+    PyObject *number;
+    int status;
+
+    if (result == NULL)
+        return -1;
+    Py_DECREF(result);
+    number = PyLong_FromLongLong(mtime);
+    status = number != NULL ? PyDict_SetItem(names, interp->objects.word_mtime, number) : -1;
+    Py_XDECREF(number);
+    return status;
+}
+
+static PyObject *run_source(struct wsgi_interp *interp, struct wsgi_script *script,
+                            const struct source *source, struct wsgi_outcome *outcome)
+{
+    PyObject *file = PyUnicode_DecodeFSDefault(script->path);
+    PyObject *code = file != NULL ? compile_source(interp, source->bytes, file) : NULL;
+    PyObject *module = NULL;
+
+    if (code == NULL) {
+        fail_pending(interp, outcome, WSGI_CODE_SCRIPT_UNREADABLE,
+                     "script %s does not compile: %s", script->path);
+    } else {
+        module = new_module(interp, script->name, file);
+        if (module == NULL || execute(interp, module, code, source->mtime) != 0) {
+            fail_pending(interp, outcome, WSGI_CODE_SCRIPT_RAISED,
+                         "script %s failed while it was executed: %s", script->path);
+            drop_module(script->name);
+            Py_CLEAR(module);
+        }
+    }
+    Py_XDECREF(code);
+    Py_XDECREF(file);
+    return module;
+}
+
+/* Attached, the load lock is held. */
+static PyObject *load(struct wsgi_interp *interp, struct wsgi_script *script,
+                      struct wsgi_outcome *outcome)
+{
+    struct source source = {NULL, 0};
+    int again = script->mtime != 0;
+    PyObject *module;
+
+    __atomic_store_n(&script->loaded, 0, __ATOMIC_RELEASE);
+    wsgi_log_attached(WSGI_LOG_INFO, "%s Python script file '%s' in interpreter '%s'.",
+                      again ? "Reloading" : "Loading", script->path, interp->name);
+    drop_module(script->name);
+    if (read_source(script->path, &source) != 0) {
+        if (errno == 0)
+            fail_pending(interp, outcome, WSGI_CODE_SCRIPT_UNREADABLE,
+                         "script %s cannot be read: %s", script->path);
+        else
+            wsgi_outcome_fail(outcome, 500, WSGI_CODE_SCRIPT_UNREADABLE,
+                              "script %s cannot be read: %s", script->path, strerror(errno));
+        return NULL;
+    }
+    module = run_source(interp, script, &source, outcome);
+    Py_DECREF(source.bytes);
+    if (module != NULL) {
+        __atomic_store_n(&script->mtime, source.mtime, __ATOMIC_RELEASE);
+        __atomic_store_n(&script->loaded, 1, __ATOMIC_RELEASE);
+    }
+    return module;
+}
+
+/* ---- finding ----------------------------------------------------------------------- */
+
+enum freshness { FRESH, CHANGED };
+
+/* The module's own word counts: an application may change or delete __mtime__ to be reloaded. */
+static enum freshness freshness_of(struct wsgi_interp *interp, PyObject *module, const char *path,
+                                   int64_t mtime, int check)
+{
+    PyObject *number;
+    long long loaded;
+
+    if (!check || !PyModule_Check(module))
+        return FRESH;
+    number = PyDict_GetItemWithError(PyModule_GetDict(module), interp->objects.word_mtime);
+    if (number == NULL || !PyLong_Check(number)) {
+        PyErr_Clear();
+        return CHANGED;
+    }
+    loaded = PyLong_AsLongLong(number);
+    if (loaded == -1 && PyErr_Occurred()) {
+        PyErr_Clear();
+        return CHANGED;
+    }
+    return loaded == mtime || !differs_on_disk(path, loaded) ? FRESH : CHANGED;
+}
+
+/* The loaded module (new reference), or NULL without an exception. */
+static PyObject *loaded_module(struct wsgi_script *script)
+{
+    PyObject *module;
+
+    if (!__atomic_load_n(&script->loaded, __ATOMIC_ACQUIRE))
+        return NULL;
+    module = PyDict_GetItemWithError(PyImport_GetModuleDict(), script->name);
+    PyErr_Clear();
+    Py_XINCREF(module);
+    return module;
+}
+
+/* Nobody waits for the lock attached: whoever holds it needs the GIL to get on. */
+static void lock_loading(struct wsgi_interp *interp)
+{
+    PyThreadState *state;
+
+    if (pthread_mutex_trylock(&interp->load_lock) == 0)
+        return;
+    state = PyEval_SaveThread();
+    pthread_mutex_lock(&interp->load_lock);
+    PyEval_RestoreThread(state);
+}
+
+/* The module if it may be used; NULL: it has to be loaded, or *reload says a process has to go. */
+static PyObject *usable_module(struct wsgi_interp *interp, struct wsgi_script *script,
+                               int64_t mtime, int check, int *reload)
+{
+    PyObject *module = loaded_module(script);
+
+    if (module == NULL || freshness_of(interp, module, script->path, mtime, check) == FRESH)
+        return module;
+    Py_DECREF(module);
+    *reload = !wsgi_process.embedded;
+    return NULL;
+}
+
+PyObject *wsgi_script_module(struct wsgi_interp *interp, const char *path, int64_t mtime,
+                             int check, int *reload, struct wsgi_outcome *outcome)
+{
+    struct wsgi_script *script = find_or_add(interp, path);
+    PyObject *module;
+
+    if (script == NULL) {
+        PyErr_Clear();
+        wsgi_outcome_fail(outcome, 500, WSGI_CODE_NO_MEMORY, "no memory to load script %s", path);
+        return NULL;
+    }
+    module = usable_module(interp, script, mtime, check, reload);
+    if (module != NULL || *reload)
+        return module;
+    lock_loading(interp);
+    /* Another thread may have loaded it meanwhile. */
+    module = usable_module(interp, script, mtime, check, reload);
+    if (module == NULL && !*reload)
+        module = load(interp, script, outcome);
+    pthread_mutex_unlock(&interp->load_lock);
+    return module;
+}
+
+PyObject *wsgi_script_callable(PyObject *module, const char *path, const char *name,
+                               struct wsgi_outcome *outcome)
+{
+    PyObject *names = PyModule_Check(module) ? PyModule_GetDict(module) : NULL;
+    PyObject *callable = names != NULL ? PyDict_GetItemString(names, name) : NULL;
+
+    if (callable == NULL) {
+        wsgi_outcome_fail(outcome, wsgi_process.embedded ? 404 : 500, WSGI_CODE_CALLABLE_MISSING,
+                          "script %s does not define '%s'", path, name);
+        return NULL;
+    }
+    if (!PyCallable_Check(callable)) {
+        wsgi_outcome_fail(outcome, 500, WSGI_CODE_NOT_CALLABLE,
+                          "'%s' of script %s is not callable, it is of type %s", name, path,
+                          Py_TYPE(callable)->tp_name);
+        return NULL;
+    }
+    return wsgi_compat_new_ref(callable);
+}
+
+/* ---- before any request ---------------------------------------------------------------- */
+
+struct preloading {
+    struct wsgi_interp *interp;
+    const char *path;
+};
+
+static void *preload(void *argument)
+{
+    const struct preloading *order = argument;
+    struct wsgi_outcome outcome;
+    struct wsgi_thread *thread = wsgi_thread_self();
+    PyObject *module;
+    int reload = 0;
+
+    if (thread != NULL && !order->interp->is_main)
+        thread->is_passing = 1;
+    if (thread == NULL || wsgi_interp_attach(order->interp, thread) != 0) {
+        wsgi_log(WSGI_LOG_ERR, NULL, "script %s is not preloaded: no thread state", order->path);
+        return NULL;
+    }
+    memset(&outcome, 0, sizeof outcome);
+    module = wsgi_script_module(order->interp, order->path, 0, 0, &reload, &outcome);
+    if (module == NULL)
+        wsgi_log_attached(WSGI_LOG_ERR, "WSGI%04u: %s", outcome.code, outcome.cause);
+    Py_XDECREF(module);
+    wsgi_stream_flush_thread(thread);
+    wsgi_interp_detach();
+    return NULL;
+}
+
+/*
+ * The main interpreter's scripts load on the main thread, as a program would. In another
+ * interpreter an extension that uses PyGILState would wait for ever on the main thread (before
+ * 3.12 its first state is the main interpreter's), so these get a thread of their own.
+ */
+void wsgi_script_preload(const char *group, const char *path)
+{
+    struct preloading order = {wsgi_interp_get(group), path};
+    pthread_t thread;
+
+    if (order.interp == NULL)
+        return; /* the reason was logged */
+    if (order.interp->is_main)
+        preload(&order);
+    else if (pthread_create(&thread, NULL, preload, &order) == 0)
+        pthread_join(thread, NULL);
+    else
+        wsgi_log(WSGI_LOG_ERR, NULL, "script %s is not preloaded: no thread can be made", path);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Script files as modules: loading, the reload rule, and finding the callable. */
+#ifndef WSGI_PYTHON_SCRIPT_H
+#define WSGI_PYTHON_SCRIPT_H
+
+#include "compat.h"
+#include "interp.h"
+
+struct wsgi_outcome;
+
+/* What is known of a script that was loaded in an interpreter. Entries are never removed. */
+struct wsgi_script {
+    struct wsgi_script *next;
+    char *path;
+    PyObject *name; /* of the module, interned */
+    int64_t mtime;  /* of the last successful load, microseconds; atomic */
+    int loaded;     /* atomic */
+};
+
+/* Detached: 1 when the script was loaded here, has changed on disk since, and so this process
+ * must be replaced. */
+int wsgi_script_is_stale(struct wsgi_interp *interp, const char *path, int64_t mtime);
+
+/* Attached: the module (new reference) of a script, loaded if need be. NULL: outcome is filled in
+ * and a traceback was logged. *reload is set, and NULL returned, when the module asks for a new
+ * process. `check` is 0 when reloading is off. */
+PyObject *wsgi_script_module(struct wsgi_interp *interp, const char *path, int64_t mtime,
+                             int check, int *reload, struct wsgi_outcome *outcome);
+
+/* Attached: the callable of a module (new reference); NULL: outcome is filled in. */
+PyObject *wsgi_script_callable(PyObject *module, const char *path, const char *name,
+                               struct wsgi_outcome *outcome);
+
+/* Main thread, detached: loads a script before any request. Failures are logged. */
+void wsgi_script_preload(const char *group, const char *path);
+
+void wsgi_script_forget(struct wsgi_interp *interp);
+
+/* 32 hexadecimal digits and a NUL. */
+void wsgi_md5_hex(const void *data, size_t size, char text[33]);
+
+#endif

@@ -1,0 +1,520 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The daemon's main thread: start, wait for the supervisor or a signal, orderly end. */
+#include "serve.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <locale.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../wire/launch.h"
+#include "connection.h"
+#include "interp.h"
+#include "script.h"
+#include "stream.h"
+
+#define LAUNCH_MAX (16 << 20)   /* bytes of a launch block */
+#define HELLO_PATIENCE 10000    /* milliseconds until a silent connection is closed */
+#define WATCHDOG_STATUS 70
+#define LOG_RECORDS 4096        /* one write() of the log pipe: PIPE_BUF, so never torn */
+
+/* ---- the process's log: the pipe on descriptor 2 -------------------------------------------- */
+
+/* Each line is a record of its own with mark and level. What does not fit the pipe is lost. */
+static void log_to_pipe(int level, const char *text, size_t size)
+{
+    char records[LOG_RECORDS];
+    size_t used = 0;
+
+    while (size > 0) {
+        const char *newline = memchr(text, '\n', size);
+        size_t line = newline != NULL ? (size_t)(newline - text) : size;
+        size_t piece = line < sizeof records - 3 ? line : sizeof records - 3;
+
+        if (used > 0 && piece + 3 > sizeof records - used) {
+            if (write(STDERR_FILENO, records, used) < 0 && errno != EAGAIN)
+                return;
+            used = 0;
+        }
+        if (piece > 0) {
+            records[used++] = WSGI_LOG_MARK;
+            records[used++] = (char)('0' + (level & 7));
+            memcpy(records + used, text, piece);
+            used += piece;
+            records[used++] = '\n';
+        }
+        if (piece == line && newline != NULL)
+            piece++;
+        text += piece;
+        size -= piece;
+    }
+    if (used > 0 && write(STDERR_FILENO, records, used) < 0)
+        return;
+}
+
+static const struct wsgi_host pipe_host = {log_to_pipe};
+
+/* ---- small things ------------------------------------------------------------------------------ */
+
+void wsgi_daemon_poke(struct wsgi_daemon *daemon)
+{
+    uint64_t one = 1;
+
+    /* It can only fail when it is set already. */
+    if (write(daemon->wake_main, &one, sizeof one) < 0)
+        return;
+}
+
+void wsgi_daemon_tell(uint32_t type)
+{
+    struct wsgi_control message = {type, wsgi_process.settings.epoch};
+
+    if (send(WSGI_FD_CONTROL, &message, sizeof message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+        wsgi_log(WSGI_LOG_DEBUG, NULL, "the supervisor cannot be told: %s", strerror(errno));
+}
+
+static int fail(char *error, size_t size, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static int fail(char *error, size_t size, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(error, size, format, arguments);
+    va_end(arguments);
+    return -1;
+}
+
+/* ---- start ---------------------------------------------------------------------------------------- */
+
+static int read_launch(char *error, size_t error_size)
+{
+    struct stat status;
+    unsigned char *block;
+    int result;
+
+    if (fstat(WSGI_FD_LAUNCH, &status) != 0)
+        return fail(error, error_size, "there is no launch block on descriptor %d: %s",
+                    WSGI_FD_LAUNCH, strerror(errno));
+    if (status.st_size <= 0 || status.st_size > LAUNCH_MAX)
+        return fail(error, error_size, "the launch block has an impossible size of %lld bytes",
+                    (long long)status.st_size);
+    block = malloc((size_t)status.st_size);
+    if (block == NULL)
+        return fail(error, error_size, "no memory for the launch block");
+    if (pread(WSGI_FD_LAUNCH, block, (size_t)status.st_size, 0) != status.st_size)
+        result = fail(error, error_size, "the launch block cannot be read whole");
+    else
+        result = wsgi_settings_load(&wsgi_process.settings, block, (size_t)status.st_size, error,
+                                    error_size);
+    free(block);
+    close(WSGI_FD_LAUNCH);
+    if (result == 0 && !wsgi_process.settings.has_secret)
+        result = fail(error, error_size, "the launch block has no secret");
+    return result;
+}
+
+static int map_board(struct wsgi_daemon *daemon, char *error, size_t error_size)
+{
+    struct stat status;
+    void *board;
+
+    if (fstat(WSGI_FD_BOARD, &status) != 0 || status.st_size < (off_t)WSGI_BOARD_SIZE)
+        return fail(error, error_size, "descriptor %d is no board of %zu bytes", WSGI_FD_BOARD,
+                    WSGI_BOARD_SIZE);
+    board = mmap(NULL, WSGI_BOARD_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, WSGI_FD_BOARD, 0);
+    if (board == MAP_FAILED)
+        return fail(error, error_size, "the board cannot be mapped: %s", strerror(errno));
+    close(WSGI_FD_BOARD);
+    daemon->board = board;
+    wsgi_board_reset(daemon->board, wsgi_process.settings.epoch);
+    return 0;
+}
+
+static int watch(struct wsgi_daemon *daemon, int descriptor, uint32_t events, uint64_t tag)
+{
+    struct epoll_event event = {.events = events};
+
+    event.data.u64 = tag;
+    return epoll_ctl(daemon->epoll, EPOLL_CTL_ADD, descriptor, &event);
+}
+
+static int make_events(struct wsgi_daemon *daemon, char *error, size_t error_size)
+{
+    daemon->listener = WSGI_FD_LISTENER;
+    daemon->epoll = epoll_create1(EPOLL_CLOEXEC);
+    daemon->wake_workers = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    daemon->wake_main = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (daemon->epoll < 0 || daemon->wake_workers < 0 || daemon->wake_main < 0)
+        return fail(error, error_size, "no descriptors for events: %s", strerror(errno));
+    /* What the application starts must not hold these. */
+    if (fcntl(WSGI_FD_CONTROL, F_SETFD, FD_CLOEXEC) != 0 ||
+        fcntl(WSGI_FD_LISTENER, F_SETFD, FD_CLOEXEC) != 0)
+        return fail(error, error_size, "descriptors %d and %d are not open: %s", WSGI_FD_CONTROL,
+                    WSGI_FD_LISTENER, strerror(errno));
+    if (watch(daemon, daemon->wake_workers, EPOLLIN, WSGI_TAG_WAKE) != 0)
+        return fail(error, error_size, "events cannot be watched: %s", strerror(errno));
+    return 0;
+}
+
+static void set_locale(void)
+{
+    const char *locale = wsgi_process.settings.locale;
+
+    if (locale != NULL && setlocale(LC_ALL, locale) == NULL)
+        wsgi_log(WSGI_LOG_WARNING, NULL,
+                 "WSGI0079: locale '%s' is not available on this host (see: locale -a)", locale);
+}
+
+static struct wsgi_daemon *make_daemon(void)
+{
+    struct wsgi_daemon *daemon = calloc(1, sizeof *daemon);
+
+    if (daemon == NULL)
+        return NULL;
+    pthread_mutex_init(&daemon->table_lock, NULL);
+    pthread_mutex_init(&daemon->order_lock, NULL);
+    pthread_cond_init(&daemon->order_done, NULL);
+    return daemon;
+}
+
+/* Attached; everything up to the first worker. */
+static int prepare(char *error, size_t error_size)
+{
+    struct wsgi_daemon *daemon = make_daemon();
+
+    if (daemon == NULL)
+        return fail(error, error_size, "no memory");
+    wsgi_process.daemon = daemon;
+    wsgi_process.host = &pipe_host;
+    wsgi_process.settings.log_level = WSGI_LOG_WARNING;
+    if (read_launch(error, error_size) != 0 || map_board(daemon, error, error_size) != 0 ||
+        make_events(daemon, error, error_size) != 0)
+        return -1;
+    if (wsgi_process.settings.title != NULL)
+        wsgi_title_set(wsgi_process.settings.title);
+    set_locale();
+    return wsgi_process_begin(&pipe_host, 0, error, error_size);
+}
+
+/* ---- signals ----------------------------------------------------------------------------------------- */
+
+/* A process the application forked inherits the handlers: there they end it as if by default. */
+static void on_signal(int number)
+{
+    struct wsgi_daemon *daemon = wsgi_process.daemon;
+    int problem = errno;
+
+    if (getpid() != wsgi_process.pid) {
+        if (number == SIGTERM || number == SIGINT) {
+            signal(number, SIG_DFL);
+            raise(number);
+        }
+        return;
+    }
+    if (number == SIGTERM || number == SIGINT)
+        __atomic_store_n(&daemon->stop_signal, number, __ATOMIC_RELEASE);
+    if (number == SIGUSR1)
+        __atomic_store_n(&daemon->drain_signal, number, __ATOMIC_RELEASE);
+    wsgi_daemon_poke(daemon);
+    errno = problem;
+}
+
+/* SIGHUP and SIGUSR2 do nothing yet. They are caught, not ignored: what the application executes
+ * would inherit an ignored signal. */
+static void catch_signals(void)
+{
+    static const int numbers[] = {SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGHUP};
+    struct sigaction action;
+    size_t i;
+
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_signal;
+    action.sa_flags = SA_RESTART;
+    sigemptyset(&action.sa_mask);
+    for (i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        sigaction(numbers[i], &action, NULL);
+}
+
+/* ---- interpreters for workers ---------------------------------------------------------------------------- */
+
+/*
+ * Made and ended on one and the same thread, the main one, as it is in a program: threading's
+ * idea of the main thread is then right in every interpreter. Called by one worker at a time.
+ */
+static struct wsgi_interp *order_interp(const char *name)
+{
+    struct wsgi_daemon *daemon = wsgi_process.daemon;
+    struct wsgi_interp *interp;
+
+    pthread_mutex_lock(&daemon->order_lock);
+    daemon->order_name = name;
+    daemon->order_open = 1;
+    wsgi_daemon_poke(daemon);
+    while (daemon->order_open)
+        pthread_cond_wait(&daemon->order_done, &daemon->order_lock);
+    interp = daemon->order_result;
+    pthread_mutex_unlock(&daemon->order_lock);
+    return interp;
+}
+
+static void fill_order(struct wsgi_daemon *daemon)
+{
+    pthread_mutex_lock(&daemon->order_lock);
+    if (daemon->order_open) {
+        daemon->order_result = wsgi_interp_create(daemon->order_name);
+        daemon->order_open = 0;
+        pthread_cond_signal(&daemon->order_done);
+    }
+    pthread_mutex_unlock(&daemon->order_lock);
+}
+
+/* ---- waiting ------------------------------------------------------------------------------------------------ */
+
+/* Connections that never said HELLO: an own reader of the socket could else use up the table. */
+static void close_silent(struct wsgi_daemon *daemon)
+{
+    uint32_t used = __atomic_load_n(&daemon->table_used, __ATOMIC_ACQUIRE), i;
+    int64_t limit = wsgi_clock_steady() - HELLO_PATIENCE;
+
+    for (i = 0; i < used; i++) {
+        struct wsgi_connection *connection = daemon->table[i];
+        uint64_t tag = wsgi_connection_tag(connection);
+
+        if (!wsgi_connection_take(daemon, tag, &connection))
+            continue;
+        if (!connection->welcomed && connection->opened < limit) {
+            wsgi_log(WSGI_LOG_ERR, NULL, "WSGI%04d: connection %u was closed: it said nothing",
+                     WSGI_CODE_WIRE_VIOLATION, i);
+            wsgi_connection_close(daemon, connection);
+        } else {
+            /* A note left meanwhile becomes an event again. */
+            struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET};
+
+            event.data.u64 = tag;
+            if (!wsgi_connection_release(connection)) {
+                while (!wsgi_connection_release(connection))
+                    continue;
+                epoll_ctl(daemon->epoll, EPOLL_CTL_MOD, connection->descriptor, &event);
+            }
+        }
+    }
+}
+
+static void retry_accept(struct wsgi_daemon *daemon)
+{
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+
+    event.data.u64 = WSGI_TAG_LISTENER;
+    if (__atomic_exchange_n(&daemon->accept_stalled, 0, __ATOMIC_ACQ_REL))
+        epoll_ctl(daemon->epoll, EPOLL_CTL_MOD, daemon->listener, &event);
+}
+
+static void begin_drain(struct wsgi_daemon *daemon, const char *why)
+{
+    if (!__atomic_exchange_n(&daemon->draining, 1, __ATOMIC_ACQ_REL))
+        wsgi_log(WSGI_LOG_INFO, NULL, "Process drains: %s.", why);
+}
+
+/* One message of the supervisor. 0: its end is closed. */
+static int take_control(struct wsgi_daemon *daemon)
+{
+    struct wsgi_control message;
+    ssize_t count = recv(WSGI_FD_CONTROL, &message, sizeof message, MSG_DONTWAIT);
+
+    if (count < 0 && (errno == EAGAIN || errno == EINTR))
+        return 1;
+    if (count <= 0) {
+        begin_drain(daemon, "its supervisor is gone");
+        return 0;
+    }
+    if (count != sizeof message || message.epoch != wsgi_process.settings.epoch)
+        wsgi_log(WSGI_LOG_ERR, NULL, "a control message is malformed");
+    else if (message.type == WSGI_CONTROL_STOP)
+        __atomic_store_n(&daemon->stop_signal, -1, __ATOMIC_RELEASE);
+    else if (message.type == WSGI_CONTROL_DRAIN)
+        begin_drain(daemon, "its supervisor said so");
+    else
+        wsgi_log(WSGI_LOG_ERR, NULL, "a control message has unknown type %u", message.type);
+    return 1;
+}
+
+static int has_drained(struct wsgi_daemon *daemon)
+{
+    return __atomic_load_n(&daemon->draining, __ATOMIC_ACQUIRE) &&
+           __atomic_load_n(&daemon->connections_open, __ATOMIC_ACQUIRE) == 0 &&
+           __atomic_load_n(&daemon->board->active, __ATOMIC_ACQUIRE) == 0;
+}
+
+/* Waits once, does what there is to do. */
+static void wait_once(struct wsgi_daemon *daemon, int *control)
+{
+    struct pollfd waits[2] = {{daemon->wake_main, POLLIN, 0}, {*control, POLLIN, 0}};
+    int busy = __atomic_load_n(&daemon->connections_new, __ATOMIC_ACQUIRE) > 0 ||
+               __atomic_load_n(&daemon->accept_stalled, __ATOMIC_ACQUIRE);
+    uint64_t count;
+
+    if (poll(waits, 2, busy ? 1000 : -1) < 0)
+        return;
+    if (waits[0].revents && read(daemon->wake_main, &count, sizeof count) < 0)
+        return;
+    if (waits[1].revents && !take_control(daemon))
+        *control = -1;
+    if (__atomic_exchange_n(&daemon->drain_signal, 0, __ATOMIC_ACQ_REL))
+        begin_drain(daemon, "SIGUSR1");
+    fill_order(daemon);
+    if (busy) {
+        retry_accept(daemon);
+        close_silent(daemon);
+    }
+}
+
+/* ---- end -------------------------------------------------------------------------------------------------------- */
+
+/* Ends the process when its end takes too long, whatever holds it up: Python is not needed here. */
+static void *watchdog(void *argument)
+{
+    int64_t seconds = wsgi_process.settings.shutdown_timeout;
+    struct timespec left = {(time_t)seconds, 0};
+
+    (void)argument;
+    while (nanosleep(&left, &left) != 0 && errno == EINTR)
+        continue;
+    wsgi_log(WSGI_LOG_ERR, NULL, "Process did not end within shutdown-timeout of %lld s, it is ended now.",
+             (long long)seconds);
+    _exit(WATCHDOG_STATUS);
+}
+
+static void start_watchdog(void)
+{
+    pthread_t thread;
+
+    if (wsgi_process.settings.shutdown_timeout <= 0)
+        return;
+    if (pthread_create(&thread, NULL, watchdog, NULL) == 0)
+        pthread_detach(thread);
+    else
+        wsgi_log(WSGI_LOG_WARNING, NULL, "no thread can be made to watch over the end");
+}
+
+static void stop_workers(struct wsgi_daemon *daemon)
+{
+    uint64_t one = 1;
+
+    __atomic_store_n(&daemon->stopping, 1, __ATOMIC_RELEASE);
+    if (write(daemon->wake_workers, &one, sizeof one) < 0)
+        wsgi_log(WSGI_LOG_ERR, NULL, "workers cannot be woken: %s", strerror(errno));
+}
+
+static void close_connections(struct wsgi_daemon *daemon)
+{
+    uint32_t i;
+
+    for (i = 0; i < daemon->table_used; i++) {
+        struct wsgi_connection *connection = daemon->table[i];
+
+        if (wsgi_connection_take(daemon, wsgi_connection_tag(connection), &connection))
+            wsgi_connection_close(daemon, connection);
+    }
+}
+
+/* Detached. Until nothing runs any more. */
+static void run_until_end(struct wsgi_daemon *daemon)
+{
+    int control = WSGI_FD_CONTROL;
+
+    while (!__atomic_load_n(&daemon->stop_signal, __ATOMIC_ACQUIRE) && !has_drained(daemon))
+        wait_once(daemon, &control);
+    wsgi_log(WSGI_LOG_INFO, NULL, "Process ends.");
+    __atomic_store_n(&wsgi_process.up, 0, __ATOMIC_RELEASE);
+    start_watchdog();
+    stop_workers(daemon);
+    while (__atomic_load_n(&daemon->workers_left, __ATOMIC_ACQUIRE) > 0)
+        wait_once(daemon, &control);
+    wsgi_workers_join(daemon);
+    close_connections(daemon);
+}
+
+static int start_work(struct wsgi_daemon *daemon)
+{
+    const struct wsgi_settings *settings = &wsgi_process.settings;
+    size_t i;
+    int problem;
+
+    wsgi_process.delegate_create = order_interp;
+    for (i = 0; i < settings->preload_count; i++)
+        wsgi_script_preload(settings->preload[i].group, settings->preload[i].script);
+    catch_signals();
+    __atomic_store_n(&wsgi_process.up, 1, __ATOMIC_RELEASE);
+    problem = wsgi_workers_start(daemon, (int)settings->threads);
+    if (problem != 0)
+        wsgi_log(WSGI_LOG_CRIT, NULL, "only %d of %lld threads can be made: %s",
+                 daemon->worker_count, (long long)settings->threads, strerror(problem));
+    if (daemon->worker_count == 0 ||
+        watch(daemon, daemon->listener, EPOLLIN | EPOLLET, WSGI_TAG_LISTENER) != 0)
+        return -1;
+    wsgi_daemon_tell(WSGI_CONTROL_READY);
+    return 0;
+}
+
+/* Attached. A thread of the application outlives its interpreter: Python's own end would abort. */
+static void leave_without_finalising(void)
+{
+    struct wsgi_interp *interp = wsgi_process.interps;
+
+    while (!interp->is_main)
+        interp = interp->next;
+    wsgi_interp_run_exit_hooks(interp);
+    _exit(0);
+}
+
+static PyObject *refuse(const char *error)
+{
+    PyObject *status;
+
+    wsgi_log(WSGI_LOG_CRIT, NULL, "The daemon cannot start: %s", error);
+    wsgi_daemon_tell(WSGI_CONTROL_FAILED);
+    status = PyLong_FromLong(1);
+    PyErr_SetObject(PyExc_SystemExit, status);
+    Py_XDECREF(status);
+    return NULL;
+}
+
+PyObject *wsgi_serve(PyObject *module, PyObject *unused)
+{
+    struct wsgi_daemon *daemon;
+    char error[512] = "";
+    int result;
+
+    (void)module;
+    (void)unused;
+    if (wsgi_process.daemon != NULL || wsgi_process.embedded)
+        return PyErr_Format(PyExc_RuntimeError, "serve() was called before in this process");
+    if (prepare(error, sizeof error) != 0)
+        return refuse(error);
+    daemon = wsgi_process.daemon;
+    wsgi_process.main_state = PyEval_SaveThread();
+    result = start_work(daemon);
+    if (result == 0)
+        run_until_end(daemon);
+    wsgi_thread_end();
+    PyEval_RestoreThread(wsgi_process.main_state);
+    if (result != 0)
+        return refuse("no worker can be made");
+    if (wsgi_interp_end_all() != 0)
+        leave_without_finalising();
+    Py_RETURN_NONE;
+}

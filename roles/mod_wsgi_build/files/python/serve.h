@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The daemon: main thread (serve.c), workers (worker.c), connections (connection.c). */
+#ifndef WSGI_PYTHON_SERVE_H
+#define WSGI_PYTHON_SERVE_H
+
+#include "compat.h"
+
+#include <pthread.h>
+#include <stdint.h>
+
+#include "../wire/board.h"
+#include "../wire/frame.h"
+
+struct wsgi_connection;
+
+/* Lives as long as the process; one, made by serve(). Words that threads share are atomic. */
+struct wsgi_daemon {
+    struct wsgi_board *board;
+    int epoll;
+    int listener;
+    int wake_workers; /* eventfd in the epoll, level-triggered: set once, at the stop */
+    int wake_main;    /* eventfd: counts changed, a worker ended, an order was placed */
+    int stopping;     /* workers take nothing new */
+    int draining;
+    int accept_stalled; /* accept() ran out of descriptors: the main thread tries again */
+    int reload_told;
+    int connections_open;
+    int connections_new; /* of these, the ones that have not said HELLO yet */
+    int stop_signal;  /* set by the signal handler */
+    int drain_signal;
+    int workers_left;
+    pthread_t *workers;
+    int worker_count;
+    pthread_mutex_t table_lock;
+    struct wsgi_connection *table[WSGI_BOARD_CONNECTIONS]; /* made at first use, never freed */
+    uint32_t table_used;                                   /* entries of `table` made so far */
+    struct wsgi_connection *free_list;
+
+    /* An interpreter a worker wants; guarded by order_lock, one at a time (create_lock). */
+    pthread_mutex_t order_lock;
+    pthread_cond_t order_done;
+    const char *order_name;
+    struct wsgi_interp *order_result;
+    int order_open;
+};
+
+/* What the epoll holds besides connections; a connection's index is far below. */
+#define WSGI_TAG_LISTENER UINT64_MAX
+#define WSGI_TAG_WAKE (UINT64_MAX - 1)
+
+/* _mod_wsgi.serve() */
+PyObject *wsgi_serve(PyObject *module, PyObject *unused);
+
+/* worker.c: starts `count` workers. 0 or an errno. */
+int wsgi_workers_start(struct wsgi_daemon *daemon, int count);
+void wsgi_workers_join(struct wsgi_daemon *daemon);
+
+/* Tells the main thread to look. Async-signal-safe. */
+void wsgi_daemon_poke(struct wsgi_daemon *daemon);
+/* Tells the supervisor something (enum wsgi_control_type). */
+void wsgi_daemon_tell(uint32_t type);
+
+/* title.c */
+void wsgi_title_set(const char *title);
+
+#endif

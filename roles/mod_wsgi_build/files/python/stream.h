@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Log records, and the Python objects behind wsgi.errors, sys.stderr and sys.stdout. */
+#ifndef WSGI_PYTHON_STREAM_H
+#define WSGI_PYTHON_STREAM_H
+
+#include "compat.h"
+#include "interp.h"
+
+/* Levels of syslog(3). */
+#define WSGI_LOG_CRIT 2
+#define WSGI_LOG_ERR 3
+#define WSGI_LOG_WARNING 4
+#define WSGI_LOG_INFO 6
+#define WSGI_LOG_DEBUG 7
+
+#define WSGI_LOG_PIECE 8192 /* bytes of one record at most */
+
+/* One formatted record: to the log of `run` when it is not NULL, else to the process's.
+ * Detached, or attached with run == NULL. */
+void wsgi_log(int level, struct wsgi_run *run, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The same, attached, for the request of this thread if it has one. */
+void wsgi_log_attached(int level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Text of several lines as few records, cut at line ends. Attached. */
+void wsgi_log_lines(int level, const char *text, size_t size);
+
+/* Type mod_wsgi.Log, a new reference; and a text stream of it. */
+PyTypeObject *wsgi_stream_make_type(PyObject *module);
+PyObject *wsgi_stream_new(struct wsgi_interp *interp, enum wsgi_stream stream);
+
+/* Writes out incomplete last lines of this thread. Attached. */
+void wsgi_stream_flush_thread(struct wsgi_thread *thread);
+/* The same at the end of a thread, straight to the process's log. Detached. */
+void wsgi_stream_drop_thread(struct wsgi_thread *thread);
+
+#endif

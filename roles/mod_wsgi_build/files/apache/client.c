@@ -9,8 +9,8 @@
 #include "relay.h"
 #include "slots.h"
 
-#define WSGI_WAIT_SLICE 250   /* ms between two looks whether the client is still there */
-#define WSGI_AVOID_PAUSE 10   /* ms before the only ready process is asked again */
+#define WSGI_WAIT_SLICE 250 /* ms between two looks whether the client is still there */
+#define WSGI_AVOID_PAUSE 10 /* ms before the only ready process is asked again */
 #define WSGI_NOBODY_LIMIT apr_time_from_sec(15) /* connect-timeout's default */
 #define WSGI_RETRY_AFTER "5"
 
@@ -20,7 +20,7 @@ struct errand {
     const struct wsgi_group *group;
     struct wsgi_outcome *outcome;
     struct wsgi_permit permit;
-    int avoid;               /* slot that did not take the request, -1 */
+    int avoid; /* slot that did not take the request, -1 */
     apr_time_t begin;
     apr_time_t nobody_since; /* 0: the last look found a ready process */
     const char *last_trouble;
@@ -225,7 +225,8 @@ static int can_be_run(const struct wsgi_group *group, request_rec *r, size_t var
         wsgi_outcome_fail(outcome, HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE,
                           WSGI_CODE_VARIABLES_TOO_LARGE,
                           "headers and variables of the request have %" APR_SIZE_T_FMT
-                          " bytes, more than fits into a message to a daemon process", vars_size);
+                          " bytes, more than fits into a message to a daemon process",
+                          vars_size);
         return 0;
     }
     return 1;
@@ -235,12 +236,16 @@ void wsgi_client_run(const struct wsgi_group *group, request_rec *r, const unsig
                      size_t vars_size, struct wsgi_body *body, struct wsgi_response *response,
                      struct wsgi_outcome *outcome)
 {
-    struct wsgi_upload upload = { .body = body };
-    struct wsgi_relay relay = { .r = r, .group = group, .response = response,
-                                .outcome = outcome, .upload = &upload, .vars = vars,
-                                .vars_size = vars_size };
-    struct errand errand = { .r = r, .group = group, .outcome = outcome, .avoid = -1,
-                             .begin = apr_time_now() };
+    struct wsgi_upload upload = {.body = body};
+    struct wsgi_relay relay = {.r = r,
+                               .group = group,
+                               .response = response,
+                               .outcome = outcome,
+                               .upload = &upload,
+                               .vars = vars,
+                               .vars_size = vars_size};
+    struct errand errand = {
+        .r = r, .group = group, .outcome = outcome, .avoid = -1, .begin = apr_time_now()};
 
     memset(outcome, 0, sizeof(*outcome));
     if (!can_be_run(group, r, vars_size, outcome)) {

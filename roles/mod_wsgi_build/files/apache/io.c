@@ -146,9 +146,10 @@ static enum wsgi_io receive(struct wsgi_channel *channel, struct iovec *vector, 
         char bytes[CMSG_SPACE(WSGI_PASSED_MAX * sizeof(int))];
         struct cmsghdr aligned;
     } control;
-    struct msghdr message = { .msg_iov = vector, .msg_iovlen = count,
-                              .msg_control = control.bytes,
-                              .msg_controllen = sizeof(control.bytes) };
+    struct msghdr message = {.msg_iov = vector,
+                             .msg_iovlen = count,
+                             .msg_control = control.bytes,
+                             .msg_controllen = sizeof(control.bytes)};
     ssize_t size;
 
     do {
@@ -205,8 +206,8 @@ enum wsgi_io wsgi_channel_fill(struct wsgi_channel *channel, size_t need, int wa
 enum wsgi_io wsgi_channel_fill_into(struct wsgi_channel *channel, void *target, size_t size,
                                     size_t *got, int wait)
 {
-    struct iovec room[2] = { { .iov_base = target, .iov_len = size },
-                             { .iov_base = channel->data, .iov_len = channel->size } };
+    struct iovec room[2] = {{.iov_base = target, .iov_len = size},
+                            {.iov_base = channel->data, .iov_len = channel->size}};
     enum wsgi_io answer;
     size_t all = 0;
 
@@ -246,10 +247,9 @@ static void take_off(struct iovec *vector, int *count, size_t sent)
     *count -= done;
 }
 
-enum wsgi_io wsgi_channel_send(const struct wsgi_channel *channel, struct iovec *vector,
-                               int *count)
+enum wsgi_io wsgi_channel_send(const struct wsgi_channel *channel, struct iovec *vector, int *count)
 {
-    struct msghdr message = { .msg_iov = vector, .msg_iovlen = (size_t)*count };
+    struct msghdr message = {.msg_iov = vector, .msg_iovlen = (size_t)*count};
     ssize_t sent;
 
     do {

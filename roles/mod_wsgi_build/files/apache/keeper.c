@@ -148,8 +148,7 @@ static void hear_signals(struct keeper *keeper, apr_time_t now)
     while (read(keeper->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
         if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
             begin_stop(keeper, "the server stops", now);
-        }
-        else if (info.ssi_signo == SIGCHLD) {
+        } else if (info.ssi_signo == SIGCHLD) {
             ends = 1;
         }
     }
@@ -237,7 +236,8 @@ static void each_second(struct keeper *keeper, apr_time_t now)
         if (freed) {
             ap_log_error(APLOG_MARK, APLOG_INFO, 0, keeper->minders[i].group->server,
                          "daemon group '%s': %d workers were in use by Apache processes that "
-                         "died, they are free again", keeper->minders[i].group->name, freed);
+                         "died, they are free again",
+                         keeper->minders[i].group->name, freed);
         }
     }
 }
@@ -280,8 +280,8 @@ static int is_over(const struct keeper *keeper)
 
 static int open_signals(void)
 {
-    static const int defaults[] = { SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL };
-    static const int ignored[] = { SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGPIPE };
+    static const int defaults[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL};
+    static const int ignored[] = {SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGPIPE};
     sigset_t set;
     size_t i;
 
@@ -345,8 +345,8 @@ static void init_minders(struct keeper *keeper, apr_time_t start)
     int slots = 0;
     int i;
 
-    keeper->minders = apr_pcalloc(task->pool, sizeof(*keeper->minders) *
-                                                  (apr_size_t)task->groups->nelts);
+    keeper->minders =
+        apr_pcalloc(task->pool, sizeof(*keeper->minders) * (apr_size_t)task->groups->nelts);
     for (i = 0; i < task->groups->nelts; i++) {
         const struct wsgi_group *group = APR_ARRAY_IDX(task->groups, i, const struct wsgi_group *);
 
@@ -360,7 +360,8 @@ static void init_minders(struct keeper *keeper, apr_time_t start)
                                                 (apr_size_t)(WSGI_FIXED_POLLS + 2 * slots));
 }
 
-/* After a mere signal the sockets are left to the parent: it may start another supervisor for them. */
+/* After a mere signal the sockets are left to the parent: it may start another supervisor for them.
+ */
 static void __attribute__((noreturn)) leave(const struct keeper *keeper)
 {
     int i;
@@ -385,7 +386,7 @@ static void wait_and_work(struct keeper *keeper, apr_time_t next)
 
 void wsgi_keeper_run(const struct wsgi_keeper_task *task)
 {
-    struct keeper keeper = { .task = task, .control = task->control, .life = task->life };
+    struct keeper keeper = {.task = task, .control = task->control, .life = task->life};
     apr_time_t now = wsgi_minder_clock();
 
     keeper.signals = open_signals();

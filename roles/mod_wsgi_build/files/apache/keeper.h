@@ -15,11 +15,11 @@ struct wsgi_keeper_task {
     server_rec *main_server;
     const apr_array_header_t *groups; /* struct wsgi_group * */
     const struct wsgi_supervisor_settings *settings;
-    int control;        /* read ends */
+    int control; /* read ends */
     int life;
     pid_t parent;
     int generation;
-    unsigned delay;     /* seconds before the first start: the former supervisor died early */
+    unsigned delay; /* seconds before the first start: the former supervisor died early */
 };
 
 /* Does not return. */

@@ -27,23 +27,23 @@
 /* What the interpreter is told to run. It takes off what "-c" put on sys.path, loads the engine
  * by path with what the interpreter has at hand (importlib.util would drag in more modules), and
  * leaves no name behind in __main__. Runs on Python 3.8 and later. */
-#define WSGI_LAUNCH_CODE                                                                          \
-    "def _start():\n"                                                                             \
-    "    import sys\n"                                                                            \
-    "    from _frozen_importlib import module_from_spec\n"                                        \
-    "    from _frozen_importlib_external import ExtensionFileLoader, spec_from_file_location\n"   \
-    "    del globals()['_start']\n"                                                               \
-    "    if sys.path[:1] == [''] and not getattr(sys.flags, 'safe_path', False):\n"               \
-    "        del sys.path[0]\n"                                                                   \
-    "    path = sys.argv[1]\n"                                                                    \
-    "    sys.argv[:] = ['mod_wsgi']\n"                                                            \
-    "    loader = ExtensionFileLoader('_mod_wsgi', path)\n"                                       \
-    "    spec = spec_from_file_location('_mod_wsgi', path, loader=loader)\n"                      \
-    "    module = sys.modules['_mod_wsgi'] = module_from_spec(spec)\n"                            \
-    "    loader.exec_module(module)\n"                                                            \
-    "    status = module.serve()\n"                                                               \
-    "    if status:\n"                                                                            \
-    "        raise SystemExit(status)\n"                                                          \
+#define WSGI_LAUNCH_CODE                                                                           \
+    "def _start():\n"                                                                              \
+    "    import sys\n"                                                                             \
+    "    from _frozen_importlib import module_from_spec\n"                                         \
+    "    from _frozen_importlib_external import ExtensionFileLoader, spec_from_file_location\n"    \
+    "    del globals()['_start']\n"                                                                \
+    "    if sys.path[:1] == [''] and not getattr(sys.flags, 'safe_path', False):\n"                \
+    "        del sys.path[0]\n"                                                                    \
+    "    path = sys.argv[1]\n"                                                                     \
+    "    sys.argv[:] = ['mod_wsgi']\n"                                                             \
+    "    loader = ExtensionFileLoader('_mod_wsgi', path)\n"                                        \
+    "    spec = spec_from_file_location('_mod_wsgi', path, loader=loader)\n"                       \
+    "    module = sys.modules['_mod_wsgi'] = module_from_spec(spec)\n"                             \
+    "    loader.exec_module(module)\n"                                                             \
+    "    status = module.serve()\n"                                                                \
+    "    if status:\n"                                                                             \
+    "        raise SystemExit(status)\n"                                                           \
     "_start()\n"
 
 const char *wsgi_launch_exit_text(int status)
@@ -70,13 +70,6 @@ static int64_t server_version(void)
 
     ap_get_server_revision(&version);
     return (int64_t)version.major * 1000000 + version.minor * 1000 + version.patch;
-}
-
-static int64_t log_level(server_rec *server)
-{
-    int level = ap_get_server_module_loglevel(server, APLOG_MODULE_INDEX);
-
-    return level > APLOG_DEBUG ? APLOG_DEBUG : level;
 }
 
 static void put_optional(struct wsgi_vars_writer *writer, enum wsgi_param id, const char *value)
@@ -113,10 +106,22 @@ static void put_server(struct wsgi_vars_writer *writer,
     put_optional(writer, WSGI_PARAM_MPM_NAME, settings->mpm_name);
     wsgi_vars_put_number(writer, WSGI_PARAM_MPM_PROCESSES, settings->mpm_processes);
     wsgi_vars_put_number(writer, WSGI_PARAM_MPM_THREADS, settings->mpm_threads);
+    wsgi_vars_put_number(writer, WSGI_PARAM_LOG_LEVEL, settings->log_level);
+}
+
+/* Without a display-name a process listing would show the launch code. */
+static const char *title_of(const struct wsgi_group *group, char *room, size_t size)
+{
+    if (group->display_name) {
+        return group->display_name;
+    }
+    snprintf(room, size, "(wsgi:%s)", group->name);
+    return room;
 }
 
 static void put_group(struct wsgi_vars_writer *writer, const struct wsgi_group *group)
 {
+    char title[128];
     int64_t flags = (group->processes_given ? WSGI_PROCESS_MULTIPROCESS : 0) |
                     (group->threads > 1 ? WSGI_PROCESS_MULTITHREAD : 0);
 
@@ -126,10 +131,9 @@ static void put_group(struct wsgi_vars_writer *writer, const struct wsgi_group *
     wsgi_vars_put_number(writer, WSGI_PARAM_PROCESS_FLAGS, flags);
     wsgi_vars_put_text(writer, WSGI_PARAM_INTERPRETER, group->interpreter);
     wsgi_vars_put_number(writer, WSGI_PARAM_SHUTDOWN_TIMEOUT, group->shutdown_timeout);
-    wsgi_vars_put_number(writer, WSGI_PARAM_LOG_LEVEL, log_level(group->server));
     put_optional(writer, WSGI_PARAM_HOME, group->home);
     put_optional(writer, WSGI_PARAM_LOCALE, group->locale);
-    put_optional(writer, WSGI_PARAM_TITLE, group->display_name);
+    wsgi_vars_put_text(writer, WSGI_PARAM_TITLE, title_of(group, title, sizeof(title)));
     put_lists(writer, group);
 }
 
@@ -162,12 +166,10 @@ static int make_block(const struct wsgi_launch *launch)
     wsgi_vars_put_bytes(&writer, WSGI_PARAM_SECRET, launch->secret, WSGI_WIRE_SECRET_SIZE);
     if (wsgi_vars_end(&writer) < 0) {
         errno = ENOMEM;
-    }
-    else {
+    } else {
         fd = memfd_create("wsgi-launch", MFD_CLOEXEC);
     }
-    if (fd >= 0 &&
-        (write_all(fd, writer.data, writer.used) < 0 || lseek(fd, 0, SEEK_SET) != 0)) {
+    if (fd >= 0 && (write_all(fd, writer.data, writer.used) < 0 || lseek(fd, 0, SEEK_SET) != 0)) {
         close(fd);
         fd = -1;
     }
@@ -251,7 +253,7 @@ static int close_from(int first)
 /* Descriptors 0 .. WSGI_FD_LAST as wire/launch.h has them, and no others. */
 static void arrange_descriptors(const struct wsgi_launch *launch, int block)
 {
-    int source[WSGI_FD_LAST + 1] = { open("/dev/null", O_RDWR), launch->log, launch->log };
+    int source[WSGI_FD_LAST + 1] = {open("/dev/null", O_RDWR), launch->log, launch->log};
     int i;
 
     source[WSGI_FD_CONTROL] = launch->control;
@@ -267,8 +269,8 @@ static void arrange_descriptors(const struct wsgi_launch *launch, int block)
     }
     for (i = 0; i <= WSGI_FD_LAST; i++) {
         if (dup2(source[i], i) < 0) {
-            give_up(launch, source[1], WSGI_EXIT_DESCRIPTORS, "cannot set up descriptor %d: %s",
-                    i, strerror(errno));
+            give_up(launch, source[1], WSGI_EXIT_DESCRIPTORS, "cannot set up descriptor %d: %s", i,
+                    strerror(errno));
         }
     }
     if (close_from(WSGI_FD_LAST + 1) < 0) {
@@ -301,11 +303,13 @@ static void drop_privileges(const struct wsgi_launch *launch)
         give_up(launch, 2, WSGI_EXIT_PRIVILEGES, "cannot set the group id %lu: %s",
                 (unsigned long)group->gid, strerror(errno));
     }
-    supplementary = group->user_name ? initgroups(group->user_name, group->gid)
-                                     : setgroups(1, &group->gid);
+    supplementary =
+        group->user_name ? initgroups(group->user_name, group->gid) : setgroups(1, &group->gid);
     if (supplementary < 0) {
-        give_up(launch, 2, WSGI_EXIT_PRIVILEGES, "cannot set the supplementary groups of user "
-                "%s: %s", group->user_name ? group->user_name : "without a name", strerror(errno));
+        give_up(launch, 2, WSGI_EXIT_PRIVILEGES,
+                "cannot set the supplementary groups of user "
+                "%s: %s",
+                group->user_name ? group->user_name : "without a name", strerror(errno));
     }
     if (setresuid(group->uid, group->uid, group->uid) < 0) {
         give_up(launch, 2, WSGI_EXIT_PRIVILEGES, "cannot set the user id %lu: %s",
@@ -323,8 +327,8 @@ static void enter_directory(const struct wsgi_launch *launch, int is_foreign)
     const char *path = group->home ? group->home : is_foreign ? group->user_home : NULL;
 
     if (!path && is_foreign) {
-        give_up(launch, 2, WSGI_EXIT_DIRECTORY, "user id %lu has no home directory: give home=",
-                (unsigned long)group->uid);
+        give_up(launch, 2, WSGI_EXIT_DIRECTORY,
+                "user id %lu has no home directory: give home=", (unsigned long)group->uid);
     }
     if (path && chdir(path) < 0) {
         give_up(launch, 2, WSGI_EXIT_DIRECTORY, "cannot enter the %s %s as user id %lu: %s%s",
@@ -376,8 +380,7 @@ static void blame_link(const struct wsgi_launch *launch, const char *path, int d
     target[size] = '\0';
     if (target[0] == '/') {
         blame_path(launch, target, depth + 1);
-    }
-    else {
+    } else {
         const char *slash = strrchr(path, '/');
 
         snprintf(whole, sizeof(whole), "%.*s/%s", slash ? (int)(slash - path) : 0, path, target);
@@ -397,8 +400,7 @@ static void blame_path(const struct wsgi_launch *launch, const char *path, int d
 
         slash = strchr(slash + 1, '/');
         whole = !slash;
-        snprintf(part, sizeof(part), "%.*s", whole ? (int)strlen(path) : (int)(slash - path),
-                 path);
+        snprintf(part, sizeof(part), "%.*s", whole ? (int)strlen(path) : (int)(slash - path), path);
         if (access(part, X_OK) == 0) {
             continue;
         }
@@ -414,10 +416,10 @@ static void blame_path(const struct wsgi_launch *launch, const char *path, int d
 static void __attribute__((noreturn)) run_interpreter(const struct wsgi_launch *launch)
 {
     const struct wsgi_group *group = launch->group;
-    char *arguments[] = { (char *)(uintptr_t)group->interpreter, (char *)(uintptr_t)"-c",
-                          (char *)(uintptr_t)WSGI_LAUNCH_CODE,
-                          (char *)(uintptr_t)group->python->engine,
-                          (char *)(uintptr_t)WSGI_TITLE_ROOM, NULL };
+    char *arguments[] = {
+        (char *)(uintptr_t)group->interpreter, (char *)(uintptr_t) "-c",
+        (char *)(uintptr_t)WSGI_LAUNCH_CODE,   (char *)(uintptr_t)group->python->engine,
+        (char *)(uintptr_t)WSGI_TITLE_ROOM,    NULL};
     int error;
 
     execv(group->interpreter, arguments);

@@ -18,8 +18,8 @@ struct wsgi_launch {
     const struct wsgi_supervisor_settings *settings;
     const unsigned char *secret; /* WSGI_WIRE_SECRET_SIZE bytes */
     uint32_t epoch;
-    int control;  /* the daemon's end */
-    int log;      /* write end, non-blocking */
+    int control; /* the daemon's end */
+    int log;     /* write end, non-blocking */
     int listener;
     int board;
 };

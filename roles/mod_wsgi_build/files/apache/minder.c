@@ -16,11 +16,12 @@
 #include "log.h"
 #include "../wire/launch.h"
 
-#define WSGI_HEALTHY apr_time_from_sec(60)   /* so old: its end is no early one */
-#define WSGI_DELAY_MAX 60                    /* s between two starts at most */
+#define WSGI_HEALTHY apr_time_from_sec(60)     /* so old: its end is no early one */
+#define WSGI_DELAY_MAX 60                      /* s between two starts at most */
 #define WSGI_RELOAD_EARLY apr_time_from_sec(1) /* a reload this soon counts as an early end */
-#define WSGI_WAY_LIMIT apr_time_from_sec(15) /* graceful-timeout's default: drains longer only
-                                                while nobody needs the slot */
+#define WSGI_WAY_LIMIT                                                                             \
+    apr_time_from_sec(15) /* graceful-timeout's default: drains longer only                        \
+                             while nobody needs the slot */
 #define WSGI_TICK_QUICK apr_time_from_msec(50)
 #define WSGI_TICK_SLOW apr_time_from_sec(1)
 
@@ -86,9 +87,12 @@ static pid_t launch_into(struct wsgi_minder *minder, int index, uint32_t epoch)
 {
     struct wsgi_minded *minded = &minder->minded[index];
     const struct wsgi_slot *slot = &minder->slots->slot[index];
-    struct wsgi_launch launch = { .group = minder->group, .settings = minder->settings,
-                                  .secret = minder->slots->secret, .epoch = epoch,
-                                  .listener = slot->listener, .board = slot->board_fd };
+    struct wsgi_launch launch = {.group = minder->group,
+                                 .settings = minder->settings,
+                                 .secret = minder->slots->secret,
+                                 .epoch = epoch,
+                                 .listener = slot->listener,
+                                 .board = slot->board_fd};
     int pair[2];
     pid_t pid;
 
@@ -120,8 +124,9 @@ static pid_t launch_into(struct wsgi_minder *minder, int index, uint32_t epoch)
 /* 0, 1, 2, 4 ... s after the first, second, ... early end in a row. */
 static unsigned next_delay(struct wsgi_place *place, apr_time_t now)
 {
-    unsigned delay = place->failures < 1 ? 0 : place->failures > 6 ? WSGI_DELAY_MAX
-                                             : 1u << (place->failures - 1);
+    unsigned delay = place->failures < 1   ? 0
+                     : place->failures > 6 ? WSGI_DELAY_MAX
+                                           : 1u << (place->failures - 1);
 
     place->failures++;
     place->not_before = now + apr_time_from_sec(delay);
@@ -180,9 +185,8 @@ static int find_empty(const struct wsgi_minder *minder)
 static void tell(struct wsgi_minder *minder, int index, enum wsgi_control_type type)
 {
     struct wsgi_minded *minded = &minder->minded[index];
-    struct wsgi_control message = { .type = type,
-                                    .epoch = atomic_load(
-                                        &minder->slots->slot[index].shared->epoch) };
+    struct wsgi_control message = {.type = type,
+                                   .epoch = atomic_load(&minder->slots->slot[index].shared->epoch)};
 
     if (minded->control >= 0 &&
         send(minded->control, &message, sizeof(message), MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
@@ -245,8 +249,7 @@ static void describe_end(char *text, size_t size, int status)
     reason = wsgi_launch_exit_text(WEXITSTATUS(status));
     if (reason) {
         snprintf(text, size, "could not be started: %s", reason);
-    }
-    else {
+    } else {
         snprintf(text, size, "ended with exit status %d", WEXITSTATUS(status));
     }
 }
@@ -255,9 +258,8 @@ static apr_uint64_t requests_of(const struct wsgi_minder *minder, int index)
 {
     const struct wsgi_board *board = minder->slots->slot[index].board;
 
-    return board->epoch == atomic_load(&minder->slots->slot[index].shared->epoch)
-               ? board->requests
-               : 0;
+    return board->epoch == atomic_load(&minder->slots->slot[index].shared->epoch) ? board->requests
+                                                                                  : 0;
 }
 
 static void log_planned_end(const struct wsgi_minder *minder, int index, const char *how,
@@ -353,8 +355,7 @@ int wsgi_minder_reap(struct wsgi_minder *minder, pid_t pid, int status, apr_time
     describe_end(how, sizeof(how), status);
     if (is_as_planned(&minder->minded[i], status)) {
         log_planned_end(minder, i, how, now);
-    }
-    else {
+    } else {
         ended_by_surprise(minder, i, how, level_of_end(status), now);
     }
     clear_slot(minder, i, now);
@@ -397,8 +398,7 @@ static void reload(struct wsgi_minder *minder, int asking, apr_time_t now)
         }
         if (now - minded->ready < WSGI_RELOAD_EARLY) {
             next_delay(&minder->places[minded->place], now); /* no endless reloading */
-        }
-        else {
+        } else {
             minder->places[minded->place].failures = 0;
             minder->places[minded->place].not_before = now;
         }
@@ -436,8 +436,7 @@ void wsgi_minder_control(struct wsgi_minder *minder, int index, apr_time_t now)
 
     if (got == (ssize_t)sizeof(message)) {
         heard(minder, index, &message, now);
-    }
-    else if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
+    } else if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
         close(minded->control); /* its wait status will tell */
         minded->control = -1;
     }
@@ -497,7 +496,8 @@ static void kill_if_late(struct wsgi_minder *minder, int index, apr_time_t now)
     minded->killed = 1;
     ap_log_error(APLOG_MARK, APLOG_WARNING, 0, minder->group->server,
                  "daemon group '%s': process %d did not end within shutdown-timeout (%d s), "
-                 "it is killed", minder->group->name, (int)minded->pid, limit);
+                 "it is killed",
+                 minder->group->name, (int)minded->pid, limit);
     kill(minded->pid, SIGKILL);
 }
 
@@ -535,9 +535,8 @@ apr_time_t wsgi_minder_tick(struct wsgi_minder *minder, apr_time_t now)
         if (minder->minded[i].pid && minder->minded[i].planned) {
             follow_out(minder, i, now);
             leaving = 1;
-        }
-        else if (minder->minded[i].ready && minder->minded[i].place >= 0 &&
-                 now - minder->minded[i].ready > WSGI_HEALTHY) {
+        } else if (minder->minded[i].ready && minder->minded[i].place >= 0 &&
+                   now - minder->minded[i].ready > WSGI_HEALTHY) {
             minder->places[minder->minded[i].place].failures = 0;
         }
     }
@@ -598,8 +597,7 @@ void wsgi_minder_init(struct wsgi_minder *minder, apr_pool_t *pool, const struct
     minder->settings = settings;
     minder->slots = group->slots;
     minder->places = apr_pcalloc(pool, sizeof(*minder->places) * (apr_size_t)group->processes);
-    minder->minded =
-        apr_pcalloc(pool, sizeof(*minder->minded) * (apr_size_t)minder->slots->count);
+    minder->minded = apr_pcalloc(pool, sizeof(*minder->minded) * (apr_size_t)minder->slots->count);
     for (i = 0; i < group->processes; i++) {
         minder->places[i].slot = -1;
         minder->places[i].not_before = start;

@@ -14,15 +14,15 @@ struct wsgi_minded {
     int adopted; /* a former supervisor's child: no control socket, no wait status */
     int control; /* our end, -1 */
     struct wsgi_logpipe log;
-    int place;            /* index of the place it fills, -1: it is being replaced */
-    apr_time_t born;      /* all times of the monotonic clock; 0: not yet */
+    int place;       /* index of the place it fills, -1: it is being replaced */
+    apr_time_t born; /* all times of the monotonic clock; 0: not yet */
     apr_time_t ready;
     apr_time_t drain_since;
     apr_time_t stop_since;
-    apr_time_t died;      /* of the former process in the slot */
-    int killed;           /* by us, shutdown-timeout was over */
-    int failed;           /* it said that it could not start */
-    const char *planned;  /* why it is to end, NULL: it is not */
+    apr_time_t died;     /* of the former process in the slot */
+    int killed;          /* by us, shutdown-timeout was over */
+    int failed;          /* it said that it could not start */
+    const char *planned; /* why it is to end, NULL: it is not */
 };
 
 /* One of the processes that the group is to have. */
@@ -36,10 +36,10 @@ struct wsgi_minder {
     const struct wsgi_group *group;
     const struct wsgi_supervisor_settings *settings;
     struct wsgi_slots *slots;
-    struct wsgi_place *places; /* group->processes of them */
+    struct wsgi_place *places;  /* group->processes of them */
     struct wsgi_minded *minded; /* one a slot */
-    int alive;   /* slots with a process */
-    int closing; /* nothing is started any more */
+    int alive;                  /* slots with a process */
+    int closing;                /* nothing is started any more */
 };
 
 apr_time_t wsgi_minder_clock(void);

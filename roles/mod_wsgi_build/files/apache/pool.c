@@ -101,8 +101,7 @@ void wsgi_pool_put(const struct wsgi_slots *slots, int index, struct wsgi_connec
     struct wsgi_connection *expired;
 
     if (connection->epoch != epoch || wsgi_channel_buffered(&connection->channel) ||
-        connection->channel.passed >= 0 ||
-        atomic_load(&slot->shared->state) != WSGI_SLOT_READY) {
+        connection->channel.passed >= 0 || atomic_load(&slot->shared->state) != WSGI_SLOT_READY) {
         wsgi_connection_close(connection);
         return;
     }
@@ -150,7 +149,7 @@ static int peer_is_ours(const struct wsgi_slots *slots, int fd)
 static enum wsgi_connect open_socket(const struct wsgi_slots *slots, const struct wsgi_slot *slot,
                                      apr_pool_t *p, int *made, const char **why)
 {
-    struct timeval second = { .tv_sec = 1 };
+    struct timeval second = {.tv_sec = 1};
     struct sockaddr_un address;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     int block = 0;
@@ -181,9 +180,9 @@ static enum wsgi_connect open_socket(const struct wsgi_slots *slots, const struc
 static enum wsgi_io send_hello(const struct wsgi_slots *slots, struct wsgi_connection *connection)
 {
     unsigned char bytes[WSGI_FRAME_HEAD_SIZE + WSGI_HELLO_SIZE];
-    struct wsgi_frame frame = { .length = WSGI_HELLO_SIZE, .type = WSGI_FRAME_HELLO };
-    struct wsgi_hello hello = { .version = WSGI_WIRE_VERSION, .epoch = connection->epoch };
-    struct iovec vector = { .iov_base = bytes, .iov_len = sizeof(bytes) };
+    struct wsgi_frame frame = {.length = WSGI_HELLO_SIZE, .type = WSGI_FRAME_HELLO};
+    struct wsgi_hello hello = {.version = WSGI_WIRE_VERSION, .epoch = connection->epoch};
+    struct iovec vector = {.iov_base = bytes, .iov_len = sizeof(bytes)};
     int count = 1;
 
     memcpy(hello.secret, slots->secret, sizeof(hello.secret));
@@ -246,9 +245,9 @@ static enum wsgi_connect greet(const struct wsgi_slots *slots, struct wsgi_conne
     }
 }
 
-static enum wsgi_connect make_connection(const struct wsgi_slots *slots, int index,
-                                         uint32_t epoch, apr_pool_t *p,
-                                         struct wsgi_connection **made, const char **why)
+static enum wsgi_connect make_connection(const struct wsgi_slots *slots, int index, uint32_t epoch,
+                                         apr_pool_t *p, struct wsgi_connection **made,
+                                         const char **why)
 {
     struct wsgi_connection *connection;
     enum wsgi_connect answer;

@@ -14,15 +14,18 @@
 #include "log.h"
 
 #define WSGI_TICK 1000     /* ms: the longest sleep without a look at client and clock */
-#define WSGI_BLIND_TICK 20 /* ms: while a body comes from a connection that cannot be polled */
+/* While a body comes from a connection that cannot be polled (HTTP/2): the first look for more of
+ * it after so many microseconds, each further one after twice as long, up to the second. */
+#define WSGI_BLIND_FIRST 100
+#define WSGI_BLIND_LAST 20000
 #define WSGI_UPLOAD_BLOCK WSGI_FRAME_BODY_MAX
 
 /* How a step of the pump ended. */
 enum step {
-    STEP_ON,    /* go on */
-    STEP_DRY,   /* nothing to be done before something comes */
-    STEP_DONE,  /* END came */
-    STEP_FAILED,/* the outcome is filled in, the connection cannot be used again */
+    STEP_ON,     /* go on */
+    STEP_DRY,    /* nothing to be done before something comes */
+    STEP_DONE,   /* END came */
+    STEP_FAILED, /* the outcome is filled in, the connection cannot be used again */
     STEP_RETRY
 };
 
@@ -41,15 +44,16 @@ static int client_socket(request_rec *r)
     return sock && apr_os_sock_get(&fd, sock) == APR_SUCCESS ? fd : -1;
 }
 
+/* A client that has only shut down its sending side (POLLRDHUP) still waits for the answer, and
+ * httpd gives it one; so that is no sign. */
 int wsgi_client_left(request_rec *r)
 {
-    struct pollfd look = { .fd = client_socket(r), .events = POLLRDHUP };
+    struct pollfd look = {.fd = client_socket(r)};
 
     if (r->connection->aborted) {
         return 1;
     }
-    return look.fd >= 0 && poll(&look, 1, 0) > 0 &&
-           (look.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+    return look.fd >= 0 && poll(&look, 1, 0) > 0 && (look.revents & (POLLHUP | POLLERR)) != 0;
 }
 
 /* ---- the upload ---------------------------------------------------------- */
@@ -143,10 +147,9 @@ static int has_started(struct wsgi_relay *x)
     const struct wsgi_connection *connection = x->connection;
 
     if (!x->started) {
-        x->started =
-            x->head_seen || wsgi_board_started(x->group->slots->slot[x->slot].board,
-                                               connection->epoch, connection->index,
-                                               connection->sequence);
+        x->started = x->head_seen ||
+                     wsgi_board_started(x->group->slots->slot[x->slot].board, connection->epoch,
+                                        connection->index, connection->sequence);
     }
     return x->started;
 }
@@ -162,9 +165,9 @@ static const char *daemon_name(const struct wsgi_relay *x)
 {
     int pid = daemon_pid(x);
 
-    return pid > 0 ? apr_psprintf(x->r->pool, "daemon process %d of group '%s'", pid,
-                                  x->group->name)
-                   : apr_psprintf(x->r->pool, "a daemon process of group '%s'", x->group->name);
+    return pid > 0
+               ? apr_psprintf(x->r->pool, "daemon process %d of group '%s'", pid, x->group->name)
+               : apr_psprintf(x->r->pool, "a daemon process of group '%s'", x->group->name);
 }
 
 static enum step daemon_died(struct wsgi_relay *x)
@@ -193,8 +196,8 @@ static enum step violation(struct wsgi_relay *x, const char *what)
 
 static enum step read_failed(struct wsgi_relay *x)
 {
-    wsgi_outcome_fail(x->outcome, HTTP_BAD_GATEWAY, WSGI_CODE_READ_FAILED,
-                      "cannot talk to %s: %s", daemon_name(x), strerror(errno));
+    wsgi_outcome_fail(x->outcome, HTTP_BAD_GATEWAY, WSGI_CODE_READ_FAILED, "cannot talk to %s: %s",
+                      daemon_name(x), strerror(errno));
     x->outcome->truncated = x->head_seen;
     return STEP_FAILED;
 }
@@ -206,8 +209,7 @@ static enum step timed_out(struct wsgi_relay *x)
     if (x->head_seen) {
         wsgi_outcome_fail(x->outcome, HTTP_GATEWAY_TIME_OUT, WSGI_CODE_READ_FAILED,
                           "%s sent nothing more of its answer for %ld s", daemon_name(x), seconds);
-    }
-    else {
+    } else {
         wsgi_outcome_fail(x->outcome, HTTP_GATEWAY_TIME_OUT, WSGI_CODE_HEAD_TIMEOUT,
                           "%s did not answer within %ld s", daemon_name(x), seconds);
     }
@@ -219,10 +221,9 @@ static enum step timed_out(struct wsgi_relay *x)
  * connection says it too. */
 static enum step client_gone(struct wsgi_relay *x)
 {
-    struct wsgi_frame frame = { .type = WSGI_FRAME_CANCEL,
-                                .sequence = x->connection->sequence };
+    struct wsgi_frame frame = {.type = WSGI_FRAME_CANCEL, .sequence = x->connection->sequence};
     unsigned char head[WSGI_FRAME_HEAD_SIZE];
-    struct iovec vector = { .iov_base = head, .iov_len = sizeof(head) };
+    struct iovec vector = {.iov_base = head, .iov_len = sizeof(head)};
     int count = 1;
 
     if (!x->out_count && !x->deaf) {
@@ -252,7 +253,7 @@ static void out_add(struct wsgi_relay *x, const void *data, size_t size)
 static void put_request(struct wsgi_relay *x)
 {
     struct wsgi_upload *upload = x->upload;
-    struct wsgi_frame frame = { .type = WSGI_FRAME_REQUEST };
+    struct wsgi_frame frame = {.type = WSGI_FRAME_REQUEST};
     size_t first = upload->used < WSGI_UPLOAD_BLOCK ? upload->used : WSGI_UPLOAD_BLOCK;
     uint32_t prefix = (uint32_t)x->vars_size;
     int expects = upload->body->present && x->r->expecting_100;
@@ -274,9 +275,11 @@ static void put_request(struct wsgi_relay *x)
 static void put_body(struct wsgi_relay *x, size_t size, uint8_t flags, uint16_t status)
 {
     struct wsgi_upload *upload = x->upload;
-    struct wsgi_frame frame = { .type = WSGI_FRAME_BODY, .flags = flags, .aux = status,
-                                .length = (uint32_t)size,
-                                .sequence = x->connection->sequence };
+    struct wsgi_frame frame = {.type = WSGI_FRAME_BODY,
+                               .flags = flags,
+                               .aux = status,
+                               .length = (uint32_t)size,
+                               .sequence = x->connection->sequence};
 
     wsgi_frame_encode(&frame, x->heads);
     out_add(x, x->heads, WSGI_FRAME_HEAD_SIZE);
@@ -319,6 +322,7 @@ static enum step refill(struct wsgi_relay *x, int *complete)
     if (got < 0 && upload->body->failed == EPIPE) {
         return client_gone(x);
     }
+    x->blind_wait = 0;
     x->progress = apr_time_now();
     if (got < 0) {
         put_abort(x);
@@ -543,10 +547,9 @@ static enum step receive_some(struct wsgi_relay *x, int wait)
         answer = wsgi_channel_fill_into(channel, x->block + x->block_used,
                                         x->frame.length - x->block_used, &got, wait);
         x->block_used += got;
-    }
-    else {
-        answer = wsgi_channel_fill(channel, x->in_frame ? x->frame.length : WSGI_FRAME_HEAD_SIZE,
-                                   wait);
+    } else {
+        answer =
+            wsgi_channel_fill(channel, x->in_frame ? x->frame.length : WSGI_FRAME_HEAD_SIZE, wait);
     }
     switch (answer) {
     case WSGI_IO_OK:
@@ -582,24 +585,34 @@ static enum step wait_for_daemon(struct wsgi_relay *x)
     return wsgi_client_left(x->r) ? client_gone(x) : check_clock(x);
 }
 
+static struct timespec next_tick(struct wsgi_relay *x, int is_blind)
+{
+    long wait = x->blind_wait ? x->blind_wait : WSGI_BLIND_FIRST;
+
+    if (!is_blind) {
+        return (struct timespec){.tv_sec = WSGI_TICK / 1000};
+    }
+    x->blind_wait = 2 * wait < WSGI_BLIND_LAST ? 2 * wait : WSGI_BLIND_LAST;
+    return (struct timespec){.tv_nsec = wait * 1000};
+}
+
 /* Both sides may have something for us; neither may be waited for alone. */
 static enum step wait_for_both(struct wsgi_relay *x)
 {
     int body_wanted = x->more_body && x->credit && !x->out_count;
     struct pollfd set[2] = {
-        { .fd = x->connection->channel.fd,
-          .events = (short)(POLLIN | (x->out_count ? POLLOUT : 0)) },
-        { .fd = client_socket(x->r), .events = (short)(body_wanted ? POLLIN : POLLRDHUP) },
+        {.fd = x->connection->channel.fd, .events = (short)(POLLIN | (x->out_count ? POLLOUT : 0))},
+        {.fd = client_socket(x->r), .events = (short)(body_wanted ? POLLIN : 0)},
     };
-    int tick = body_wanted && set[1].fd < 0 ? WSGI_BLIND_TICK : WSGI_TICK;
-    int count = poll(set, 2, tick);
+    struct timespec tick = next_tick(x, body_wanted && set[1].fd < 0);
+    int count = ppoll(set, 2, &tick, NULL);
 
     if (count < 0 && errno != EINTR) {
         return read_failed(x);
     }
     /* While a body is wanted its reader sees that the client left. */
     if (x->r->connection->aborted ||
-        (!body_wanted && (set[1].revents & (POLLRDHUP | POLLHUP | POLLERR)))) {
+        (!body_wanted && (set[1].revents & (POLLHUP | POLLERR)))) {
         return client_gone(x);
     }
     if (count > 0 && set[0].revents & (POLLIN | POLLHUP | POLLERR)) {

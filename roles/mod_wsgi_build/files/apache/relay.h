@@ -36,7 +36,8 @@ struct wsgi_relay {
     apr_uint64_t credit;
     int started;
     int more_body; /* BODY frames are to follow */
-    int deaf;      /* the daemon does not read any more; it may still have said something */
+    long blind_wait; /* microseconds until the next look for more of the body; 0: the first */
+    int deaf;        /* the daemon does not read any more; it may still have said something */
 
     /* from the daemon */
     struct wsgi_frame frame;

@@ -49,8 +49,8 @@ static int map_table(struct wsgi_slots *slots)
 
     slots->shared_size =
         sizeof(struct wsgi_group_shared) + count * (sizeof(struct wsgi_slot_shared) + row);
-    memory = mmap(NULL, slots->shared_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
-                  0);
+    memory =
+        mmap(NULL, slots->shared_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) {
         return -1;
     }
@@ -120,7 +120,8 @@ static const char *make_listener(apr_pool_t *pool, struct wsgi_slot *slot,
     memset(&address, 0, sizeof(address));
     address.sun_family = AF_UNIX;
     if (length >= sizeof(address.sun_path)) {
-        return apr_psprintf(pool, "the socket path %s has %" APR_SIZE_T_FMT " bytes, at most "
+        return apr_psprintf(pool,
+                            "the socket path %s has %" APR_SIZE_T_FMT " bytes, at most "
                             "%" APR_SIZE_T_FMT " are possible: give a shorter WSGISocketPrefix",
                             slot->path, length, sizeof(address.sun_path) - 1);
     }
@@ -182,8 +183,7 @@ struct wsgi_slots *wsgi_slots_create(apr_pool_t *pool, const struct wsgi_group *
     *error = NULL;
     if (getrandom(slots->secret, sizeof(slots->secret), 0) != (ssize_t)sizeof(slots->secret)) {
         *error = system_error(pool, "cannot get random bytes", NULL);
-    }
-    else if (map_table(slots) < 0) {
+    } else if (map_table(slots) < 0) {
         *error = system_error(pool, "cannot make shared memory", NULL);
     }
     for (i = 0; i < slots->count && !*error; i++) {
@@ -271,8 +271,8 @@ uint32_t wsgi_slots_wait_begin(struct wsgi_slots *slots)
 
 void wsgi_slots_wait(struct wsgi_slots *slots, uint32_t *seen, int milliseconds)
 {
-    struct timespec timeout = { .tv_sec = milliseconds / 1000,
-                                .tv_nsec = (long)(milliseconds % 1000) * 1000000L };
+    struct timespec timeout = {.tv_sec = milliseconds / 1000,
+                               .tv_nsec = (long)(milliseconds % 1000) * 1000000L};
 
     futex(&slots->shared->word, FUTEX_WAIT, *seen, &timeout);
     *seen = atomic_load(&slots->shared->word);
@@ -305,26 +305,52 @@ static int take_cell(struct wsgi_slots *slots, int index, struct wsgi_permit *pe
     return 0;
 }
 
-/* The least busy READY slot that is not in `tried`; slots are few. */
-static int least_busy(const struct wsgi_slots *slots, int avoid, int start,
+/* How busy a slot is; UINT32_MAX when it is none to be taken. */
+static uint32_t load_of(const struct wsgi_slots *slots, int index, int avoid,
+                        const unsigned char *tried)
+{
+    const struct wsgi_slot_shared *slot = slots->slot[index].shared;
+
+    if (index == avoid || tried[index] || atomic_load(&slot->state) != WSGI_SLOT_READY) {
+        return UINT32_MAX;
+    }
+    return atomic_load_explicit(&slot->in_flight, memory_order_relaxed);
+}
+
+/* The least busy READY slot that is not in `tried`, -1: none. Those that are equally busy take
+ * turns. */
+static int least_busy(const struct wsgi_slots *slots, int avoid, uint32_t turn,
                       const unsigned char *tried)
 {
     uint32_t best_load = UINT32_MAX;
+    uint32_t equals = 0;
     int best = -1;
     int i;
 
     for (i = 0; i < slots->count; i++) {
-        int index = (start + i) % slots->count;
-        const struct wsgi_slot_shared *slot = slots->slot[index].shared;
-        uint32_t load;
+        uint32_t load = load_of(slots, i, avoid, tried);
 
-        if (index == avoid || tried[index] || atomic_load(&slot->state) != WSGI_SLOT_READY) {
+        equals = load < best_load ? 1 : equals + (load == best_load);
+        best_load = load < best_load ? load : best_load;
+    }
+    if (best_load == UINT32_MAX) {
+        return -1;
+    }
+    turn %= equals;
+    for (i = 0; i < slots->count; i++) {
+        uint32_t load = load_of(slots, i, avoid, tried);
+
+        if (load == UINT32_MAX) {
             continue;
         }
-        load = atomic_load_explicit(&slot->in_flight, memory_order_relaxed);
-        if (load < best_load) {
-            best_load = load;
-            best = index;
+        if (best < 0) {
+            best = i; /* unless a better one follows; loads change while we look */
+        }
+        if (load <= best_load) {
+            best = i;
+            if (turn-- == 0) {
+                break;
+            }
         }
     }
     return best;
@@ -349,13 +375,12 @@ static int is_ready(const struct wsgi_slots *slots, int index)
 enum wsgi_take wsgi_slots_take(struct wsgi_slots *slots, int avoid, struct wsgi_permit *permit)
 {
     unsigned char tried[slots->count];
-    int start = (int)(atomic_load_explicit(&slots->shared->word, memory_order_relaxed) %
-                      (uint32_t)slots->count);
+    uint32_t turn = atomic_load_explicit(&slots->shared->word, memory_order_relaxed);
     enum wsgi_take answer = is_ready(slots, avoid) ? WSGI_TAKE_AVOIDED : WSGI_TAKE_NOBODY;
     int index;
 
     memset(tried, 0, sizeof(tried));
-    while ((index = least_busy(slots, avoid, start, tried)) >= 0) {
+    while ((index = least_busy(slots, avoid, turn, tried)) >= 0) {
         tried[index] = 1;
         if (!take_cell(slots, index, permit)) {
             answer = WSGI_TAKE_BUSY;

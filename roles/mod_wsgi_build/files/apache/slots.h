@@ -30,14 +30,14 @@ enum wsgi_slot_state {
 /* Shared. Written by the supervisor, but for in_flight. */
 struct wsgi_slot_shared {
     _Alignas(64) _Atomic uint32_t state;
-    _Atomic uint32_t epoch;     /* of the process in the slot; never used twice in a generation */
+    _Atomic uint32_t epoch; /* of the process in the slot; never used twice in a generation */
     _Atomic int32_t pid;
     _Atomic uint32_t in_flight; /* hint for the choice of a slot; the cells are the truth */
     _Atomic uint64_t born;      /* start time of the process as the kernel counts it */
 };
 
 struct wsgi_group_shared {
-    _Alignas(64) _Atomic uint32_t word;    /* futex: changes when it is worth trying again */
+    _Alignas(64) _Atomic uint32_t word; /* futex: changes when it is worth trying again */
     _Atomic uint32_t waiters;
     _Atomic uint32_t last_epoch;
 };
@@ -74,9 +74,9 @@ struct wsgi_permit {
 
 enum wsgi_take {
     WSGI_TAKE_OK,
-    WSGI_TAKE_BUSY,   /* every worker of every ready process is taken */
-    WSGI_TAKE_AVOIDED,/* only the slot that is to be avoided is ready */
-    WSGI_TAKE_NOBODY  /* no process is ready */
+    WSGI_TAKE_BUSY,    /* every worker of every ready process is taken */
+    WSGI_TAKE_AVOIDED, /* only the slot that is to be avoided is ready */
+    WSGI_TAKE_NOBODY   /* no process is ready */
 };
 
 struct wsgi_slots_census {
@@ -110,7 +110,8 @@ void wsgi_slots_wait_end(struct wsgi_slots *slots);
 uint32_t wsgi_slots_next_epoch(struct wsgi_slots *slots);
 void wsgi_slots_set_state(struct wsgi_slots *slots, int index, enum wsgi_slot_state state);
 int wsgi_slots_idle(const struct wsgi_slots *slots, int index); /* no permit is held */
-int wsgi_slots_reclaim(struct wsgi_slots *slots); /* frees permits of dead children, says how many */
+int wsgi_slots_reclaim(
+    struct wsgi_slots *slots); /* frees permits of dead children, says how many */
 void wsgi_slots_count(const struct wsgi_slots *slots, struct wsgi_slots_census *census);
 
 #endif

@@ -49,7 +49,9 @@ int wsgi_start_tokens(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
     return OK;
 }
 
-static struct wsgi_supervisor_settings *describe_server(apr_pool_t *pconf, const char *prefix)
+static struct wsgi_supervisor_settings *describe_server(apr_pool_t *pconf,
+                                                        const server_rec *main_server,
+                                                        const char *prefix)
 {
     struct wsgi_supervisor_settings *server = apr_pcalloc(pconf, sizeof(*server));
 
@@ -59,6 +61,7 @@ static struct wsgi_supervisor_settings *describe_server(apr_pool_t *pconf, const
     server->server_description = apr_pstrdup(pconf, ap_get_server_description());
     server->server_built = ap_get_server_built();
     server->mpm_name = ap_show_mpm();
+    server->log_level = wsgi_log_highest(main_server);
     ap_mpm_query(AP_MPMQ_MAX_DAEMONS, &server->mpm_processes);
     ap_mpm_query(AP_MPMQ_MAX_THREADS, &server->mpm_threads);
     return server;
@@ -78,10 +81,8 @@ int wsgi_start_generation(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp
     if (is_rehearsal())
         return OK;
     wsgi_facts_report(main_server);
-    if (settings->groups->nelts == 0)
-        return OK;
     rv = wsgi_supervisor_start(pconf, main_server, settings->groups,
-                               describe_server(pconf, settings->socket_prefix));
+                               describe_server(pconf, main_server, settings->socket_prefix));
     if (rv != APR_SUCCESS)
         ap_log_error(APLOG_MARK, APLOG_CRIT, rv, main_server,
                      "WSGI%04d: the supervisor could not be started, no process group is in "

@@ -152,10 +152,14 @@ static void watch_child(struct parent *p, pid_t pid, int generation, int is_old)
 
 static void __attribute__((noreturn)) become_supervisor(struct parent *p, unsigned delay)
 {
-    struct wsgi_keeper_task task = { .main_server = p->main_server, .groups = p->groups,
-                                     .settings = p->settings, .control = p->control[0],
-                                     .life = p->life[0], .parent = p->self,
-                                     .generation = p->generation, .delay = delay };
+    struct wsgi_keeper_task task = {.main_server = p->main_server,
+                                    .groups = p->groups,
+                                    .settings = p->settings,
+                                    .control = p->control[0],
+                                    .life = p->life[0],
+                                    .parent = p->self,
+                                    .generation = p->generation,
+                                    .delay = delay};
 
     close(p->control[1]);
     close(p->life[1]);
@@ -191,8 +195,7 @@ static void describe(char *text, size_t size, int status)
     if (WIFSIGNALED(status)) {
         snprintf(text, size, "was killed by signal %d (%s)", WTERMSIG(status),
                  strsignal(WTERMSIG(status)));
-    }
-    else {
+    } else {
         snprintf(text, size, "ended with exit status %d", WEXITSTATUS(status));
     }
 }
@@ -215,8 +218,8 @@ static void supervisor_ended(int status)
     }
     describe(how, sizeof(how), status);
     ap_log_error(APLOG_MARK, APLOG_ERR, 0, parent->main_server,
-                 "the supervisor %d of the daemon processes %s, another one takes over%s",
-                 (int)pid, how, delay ? " after a pause" : "");
+                 "the supervisor %d of the daemon processes %s, another one takes over%s", (int)pid,
+                 how, delay ? " after a pause" : "");
     result = fork_supervisor(parent, delay);
     if (result != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, result, parent->main_server,
@@ -249,8 +252,7 @@ static void maintain(int reason, void *data, int status)
     }
     if (watched->is_old) {
         old_supervisor_ended(watched, reason == APR_OC_REASON_DEATH ? status : 0);
-    }
-    else if (watched->proc.pid == parent->pid) {
+    } else if (watched->proc.pid == parent->pid) {
         supervisor_ended(status);
     }
 }
@@ -398,8 +400,7 @@ static apr_status_t end_generation(void *data)
     }
     if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_EXITING) {
         stop_all(p);
-    }
-    else {
+    } else {
         retire(p);
     }
     close_pair(p->control);

@@ -19,6 +19,7 @@ struct wsgi_supervisor_settings {
     const char *mpm_name;
     int mpm_processes;
     int mpm_threads;
+    int log_level; /* highest wire level that any virtual host wants, wsgi_log_highest() */
 };
 
 /* Parent, before children exist (pre_mpm at a cold start, post_config at a restart; runs once

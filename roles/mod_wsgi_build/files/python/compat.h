@@ -18,7 +18,7 @@
 
 #define WSGI_UNUSED __attribute__((unused))
 
-/* ---- calls -------------------------------------------------------------- */
+/* ---- calls --------------------------------------------------------------- */
 
 #if PY_VERSION_HEX < 0x03090000
 #define wsgi_compat_vectorcall _PyObject_Vectorcall
@@ -60,7 +60,7 @@ static inline WSGI_UNUSED int wsgi_compat_unicode_ready(PyObject *text)
 #endif
 }
 
-/* ---- heap types --------------------------------------------------------- */
+/* ---- heap types ---------------------------------------------------------- */
 
 /* Instances of heap types with GC visit their type from 3.9 on. */
 #if PY_VERSION_HEX < 0x03090000
@@ -92,7 +92,7 @@ static inline WSGI_UNUSED PyObject *wsgi_compat_refuse_new(PyTypeObject *type, P
 #define WSGI_COMPAT_SLOT_CLOSED
 #endif
 
-/* ---- modules ------------------------------------------------------------ */
+/* ---- modules ------------------------------------------------------------- */
 
 /* No slot about the GIL or several interpreters is given: loading _mod_wsgi turns the GIL on in a
  * free-threaded interpreter. An embedded one has to be told before it starts. */
@@ -114,7 +114,7 @@ static inline WSGI_UNUSED int wsgi_compat_module_add(PyObject *module, const cha
     return PyObject_SetAttrString(module, name, value);
 }
 
-/* ---- exceptions --------------------------------------------------------- */
+/* ---- exceptions ---------------------------------------------------------- */
 
 /* The pending exception as one object, with its traceback in place; NULL when there is none. */
 static inline WSGI_UNUSED PyObject *wsgi_compat_error_take(void)
@@ -151,9 +151,10 @@ static inline WSGI_UNUSED void wsgi_compat_error_restore(PyObject *error)
 #endif
 }
 
-/* ---- thread states ------------------------------------------------------ */
+/* ---- thread states ------------------------------------------------------- */
 
-/* PyGILState knows one interpreter a thread: the first. From 3.12 on it follows what is attached. */
+/* PyGILState knows one interpreter a thread: the first. From 3.12 on it follows what is attached.
+ */
 #if PY_VERSION_HEX < 0x030C0000
 #define WSGI_COMPAT_GILSTATE_BINDS 1
 #else

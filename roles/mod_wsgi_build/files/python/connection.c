@@ -15,11 +15,11 @@
 #include "serve.h"
 #include "stream.h"
 
-#define IN_SIZE (32 * 1024) /* kept between requests */
+#define IN_SIZE (32 * 1024)  /* kept between requests */
 #define COPY_MAX (16 * 1024) /* larger body blocks are sent from where they are */
 #define PIECES 8             /* DATA frames in one call */
 
-/* ---- table ---------------------------------------------------------------------------- */
+/* ---- table --------------------------------------------------------------- */
 
 static uint32_t mark_of(uint32_t word, enum wsgi_mark mark)
 {
@@ -150,14 +150,13 @@ int wsgi_connection_release(struct wsgi_connection *connection)
     return 0;
 }
 
-/* ---- receiving -------------------------------------------------------------------------- */
+/* ---- receiving ----------------------------------------------------------- */
 
 static int violation(struct wsgi_connection *connection, const char *what)
 {
     connection->lost = 1;
-    wsgi_log(WSGI_LOG_ERR, NULL,
-             "WSGI%04d: connection %u was closed: the other end sent %s", WSGI_CODE_WIRE_VIOLATION,
-             connection->index, what);
+    wsgi_log(WSGI_LOG_ERR, NULL, "WSGI%04d: connection %u was closed: the other end sent %s",
+             WSGI_CODE_WIRE_VIOLATION, connection->index, what);
     return -1;
 }
 
@@ -193,7 +192,8 @@ static int reserve(struct wsgi_connection *connection, size_t need)
     size_t have = connection->in_end - connection->in_start;
     unsigned char *in;
 
-    if (connection->in_start > 0 && (have == 0 || connection->in_start + need > connection->in_size)) {
+    if (connection->in_start > 0 &&
+        (have == 0 || connection->in_start + need > connection->in_size)) {
         memmove(connection->in, connection->in + connection->in_start, have);
         connection->in_start = 0;
         connection->in_end = have;
@@ -262,8 +262,7 @@ static int parse(struct wsgi_connection *connection, struct wsgi_frame *frame, s
 }
 
 enum wsgi_receive wsgi_connection_receive(struct wsgi_connection *connection,
-                                          struct wsgi_frame *frame,
-                                          const unsigned char **payload)
+                                          struct wsgi_frame *frame, const unsigned char **payload)
 {
     for (;;) {
         size_t need;
@@ -290,7 +289,7 @@ enum wsgi_receive wsgi_connection_receive(struct wsgi_connection *connection,
     }
 }
 
-/* ---- one request -------------------------------------------------------------------------- */
+/* ---- one request --------------------------------------------------------- */
 
 const unsigned char *wsgi_connection_begin(struct wsgi_connection *connection,
                                            const struct wsgi_frame *frame)
@@ -347,7 +346,7 @@ void wsgi_connection_end(struct wsgi_connection *connection)
     }
 }
 
-/* ---- body ----------------------------------------------------------------------------------- */
+/* ---- body ---------------------------------------------------------------- */
 
 /* Puts what is staged to the front of the stage when there is little room behind it. */
 static void tidy_stage(struct wsgi_connection *connection)
@@ -544,7 +543,7 @@ void wsgi_connection_check(struct wsgi_connection *connection)
         connection->cancelled = 1;
 }
 
-/* ---- sending ---------------------------------------------------------------------------------- */
+/* ---- sending ------------------------------------------------------------- */
 
 /* Moves the list on by `count` bytes; the number of parts that are done. */
 static size_t advance(struct iovec *parts, size_t count)
@@ -647,9 +646,8 @@ static ssize_t send_pieces(struct wsgi_connection *connection, const char *data,
     connection->out_used = 0;
     for (i = 0; i < PIECES && sent < size; i++) {
         size_t piece = size - sent < WSGI_FRAME_DATA_MAX ? size - sent : WSGI_FRAME_DATA_MAX;
-        struct wsgi_frame frame = {.type = WSGI_FRAME_DATA,
-                                   .sequence = connection->sequence,
-                                   .length = (uint32_t)piece};
+        struct wsgi_frame frame = {
+            .type = WSGI_FRAME_DATA, .sequence = connection->sequence, .length = (uint32_t)piece};
 
         if (flush && sent + piece == size)
             frame.flags = WSGI_FLAG_FLUSH;

@@ -24,17 +24,17 @@ enum wsgi_mark { WSGI_MARK_CLOSED, WSGI_MARK_IDLE, WSGI_MARK_OWNED, WSGI_MARK_PE
 struct wsgi_connection {
     struct wsgi_connection *next_free;
     uint32_t index;
-    uint32_t mark;    /* generation << 2 | enum wsgi_mark; atomic */
+    uint32_t mark; /* generation << 2 | enum wsgi_mark; atomic */
     int descriptor;
-    int welcomed;     /* HELLO was fine; atomic, the main thread looks for the ones that never are */
-    int64_t opened;   /* steady clock, milliseconds */
+    int welcomed;   /* HELLO was fine; atomic, the main thread looks for the ones that never are */
+    int64_t opened; /* steady clock, milliseconds */
     uint32_t sequence; /* of the last request */
 
     /* Bytes received. During a request its frame stays where it is. */
     unsigned char *in;
     size_t in_size, in_start, in_end;
-    size_t skip;    /* bytes of a stale frame still to be thrown away */
-    int drained;    /* the last receive got less than it asked for */
+    size_t skip; /* bytes of a stale frame still to be thrown away */
+    int drained; /* the last receive got less than it asked for */
 
     /* the request being worked on */
     const unsigned char *first; /* body bytes that came with REQUEST */
@@ -58,7 +58,7 @@ struct wsgi_connection {
 /* Room for receiving BODY frames behind the request's frame. */
 #define WSGI_STAGE_SIZE (16 * 1024)
 
-/* ---- table ---- */
+/* ---- table --------------------------------------------------------------- */
 /* A free entry for an accepted socket, or NULL when all are taken. */
 struct wsgi_connection *wsgi_connection_open(struct wsgi_daemon *daemon, int descriptor);
 /* Owner only. */
@@ -70,7 +70,7 @@ int wsgi_connection_take(struct wsgi_daemon *daemon, uint64_t tag,
 /* 1: let go. 0: there was a note, the caller still owns it and must look again. */
 int wsgi_connection_release(struct wsgi_connection *connection);
 
-/* ---- receiving ---- */
+/* ---- receiving ----------------------------------------------------------- */
 enum wsgi_receive {
     WSGI_RECEIVE_FRAME, /* *frame is complete, its payload at *payload */
     WSGI_RECEIVE_LATER, /* not all of it is there yet */
@@ -79,8 +79,7 @@ enum wsgi_receive {
 /* Next whole frame between requests, without blocking. Stale frames are thrown away. The payload
  * stays in place until the next call. */
 enum wsgi_receive wsgi_connection_receive(struct wsgi_connection *connection,
-                                          struct wsgi_frame *frame,
-                                          const unsigned char **payload);
+                                          struct wsgi_frame *frame, const unsigned char **payload);
 /* Makes the frame just received the current request. Its payload may have moved: returns where it
  * is and stays from now on; NULL without memory. */
 const unsigned char *wsgi_connection_begin(struct wsgi_connection *connection,
@@ -92,7 +91,7 @@ ssize_t wsgi_connection_read(struct wsgi_connection *connection, void *buffer, s
 /* Looks for CANCEL or end of file without blocking. */
 void wsgi_connection_check(struct wsgi_connection *connection);
 
-/* ---- sending ---- */
+/* ---- sending ------------------------------------------------------------- */
 /* Adds a frame; what is too large to be collected is sent at once. -1: the front left. */
 int wsgi_connection_put(struct wsgi_connection *connection, struct wsgi_frame *frame,
                         const void *payload);

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- first pass: parameters ----------------------------------------------- */
+/* ---- first pass: parameters ---------------------------------------------- */
 
 struct text_place {
     enum wsgi_param id;
@@ -69,7 +69,7 @@ int wsgi_environ_scan(const struct wsgi_request *request, struct wsgi_call *call
     return more == 0 && call->script != NULL && call->callable != NULL ? 0 : -1;
 }
 
-/* ---- second pass: environ -------------------------------------------------- */
+/* ---- second pass: environ ------------------------------------------------ */
 
 /* File names are decoded as Python decodes file names, so that open() gets them back. */
 static PyObject *decode(const struct wsgi_var *var)
@@ -85,8 +85,7 @@ static PyObject *decode(const struct wsgi_var *var)
     return PyUnicode_DecodeLatin1(var->value, (Py_ssize_t)var->value_size, NULL);
 }
 
-static int put_var(const struct wsgi_objects *objects, PyObject *environ,
-                   const struct wsgi_var *var)
+static int put_var(const struct wsgi_objects *objects, PyObject *dict, const struct wsgi_var *var)
 {
     PyObject *value = decode(var);
     PyObject *name;
@@ -103,13 +102,13 @@ static int put_var(const struct wsgi_objects *objects, PyObject *environ,
     if (result == 0 && var->id == WSGI_NAME_TEXT && memchr(var->name, '.', var->name_size) != NULL)
         result = PyDict_Contains(objects->environ, name);
     if (result == 0)
-        result = PyDict_SetItem(environ, name, value);
+        result = PyDict_SetItem(dict, name, value);
     Py_XDECREF(name);
     Py_DECREF(value);
     return result < 0 ? -1 : 0;
 }
 
-static int put_vars(const struct wsgi_run *run, PyObject *environ)
+static int put_vars(const struct wsgi_run *run, PyObject *dict)
 {
     struct wsgi_vars_reader reader;
     struct wsgi_var var;
@@ -117,95 +116,93 @@ static int put_vars(const struct wsgi_run *run, PyObject *environ)
     if (wsgi_vars_open(&reader, run->request->vars, run->request->vars_size) != 0)
         return -1;
     while (wsgi_vars_next(&reader, &var) == 1)
-        if (var.id < WSGI_NAME_COUNT && put_var(&run->interp->objects, environ, &var) != 0)
+        if (var.id < WSGI_NAME_COUNT && put_var(&run->interp->objects, dict, &var) != 0)
             return -1;
     return 0;
 }
 
 /* Takes over `value`, which may be NULL after an exception. */
-static int put_value(PyObject *environ, PyObject *key, PyObject *value)
+static int put_value(PyObject *dict, PyObject *key, PyObject *value)
 {
     int result;
 
     if (value == NULL)
         return -1;
-    result = PyDict_SetItem(environ, key, value);
+    result = PyDict_SetItem(dict, key, value);
     Py_DECREF(value);
     return result;
 }
 
-static int put_text(PyObject *environ, PyObject *key, const char *text)
+static int put_text(PyObject *dict, PyObject *key, const char *text)
 {
     if (text == NULL)
         return 0;
-    return put_value(environ, key,
-                     PyUnicode_DecodeLatin1(text, (Py_ssize_t)strlen(text), NULL));
+    return put_value(dict, key, PyUnicode_DecodeLatin1(text, (Py_ssize_t)strlen(text), NULL));
 }
 
-static int put_time(PyObject *environ, PyObject *key, int64_t microseconds)
+static int put_time(PyObject *dict, PyObject *key, int64_t microseconds)
 {
-    return put_value(environ, key, PyFloat_FromDouble((double)microseconds / 1e6));
+    return put_value(dict, key, PyFloat_FromDouble((double)microseconds / 1e6));
 }
 
-static int put_copy(PyObject *environ, PyObject *key, PyObject *from)
+static int put_copy(PyObject *dict, PyObject *key, PyObject *from)
 {
     PyObject *value;
 
-    if (PyDict_GetItemWithError(environ, key) != NULL)
+    if (PyDict_GetItemWithError(dict, key) != NULL)
         return 0;
-    value = PyDict_GetItemWithError(environ, from);
-    return value != NULL ? PyDict_SetItem(environ, key, value) : 0;
+    value = PyDict_GetItemWithError(dict, from);
+    return value != NULL ? PyDict_SetItem(dict, key, value) : 0;
 }
 
-static int put_texts(const struct wsgi_run *run, PyObject *environ)
+static int put_texts(const struct wsgi_run *run, PyObject *dict)
 {
     const struct wsgi_objects *o = &run->interp->objects;
     const struct wsgi_call *call = &run->call;
     char pid[24];
 
     snprintf(pid, sizeof pid, "%lld", (long long)call->server_pid);
-    if (put_text(environ, o->word_process_group, call->process_group) != 0 ||
-        put_text(environ, o->word_application_group, call->application_group) != 0 ||
-        put_text(environ, o->word_callable_object, call->callable) != 0 ||
-        put_text(environ, o->word_request_handler, call->handler) != 0 ||
-        put_text(environ, o->word_listener_host, call->listener_host) != 0 ||
-        put_text(environ, o->word_listener_port, call->listener_port) != 0 ||
-        put_text(environ, o->word_request_id, call->request_id) != 0 ||
-        put_text(environ, o->word_connection_id, call->connection_id) != 0 ||
-        put_text(environ, o->word_server_pid, pid) != 0)
+    if (put_text(dict, o->word_process_group, call->process_group) != 0 ||
+        put_text(dict, o->word_application_group, call->application_group) != 0 ||
+        put_text(dict, o->word_callable_object, call->callable) != 0 ||
+        put_text(dict, o->word_request_handler, call->handler) != 0 ||
+        put_text(dict, o->word_listener_host, call->listener_host) != 0 ||
+        put_text(dict, o->word_listener_port, call->listener_port) != 0 ||
+        put_text(dict, o->word_request_id, call->request_id) != 0 ||
+        put_text(dict, o->word_connection_id, call->connection_id) != 0 ||
+        put_text(dict, o->word_server_pid, pid) != 0)
         return -1;
-    if (put_copy(environ, o->word_script_name, o->names[WSGI_NAME_SCRIPT_NAME]) != 0 ||
-        put_copy(environ, o->word_path_info, o->names[WSGI_NAME_PATH_INFO]) != 0)
+    if (put_copy(dict, o->word_script_name, o->names[WSGI_NAME_SCRIPT_NAME]) != 0 ||
+        put_copy(dict, o->word_path_info, o->names[WSGI_NAME_PATH_INFO]) != 0)
         return -1;
     return 0;
 }
 
-static int put_rest(const struct wsgi_run *run, PyObject *environ)
+static int put_rest(const struct wsgi_run *run, PyObject *dict)
 {
     const struct wsgi_objects *o = &run->interp->objects;
     const struct wsgi_call *call = &run->call;
     PyObject *scheme = call->flags & WSGI_REQUEST_HTTPS ? o->word_https : o->word_http;
 
-    if (PyDict_SetItem(environ, o->word_url_scheme, scheme) != 0 ||
-        put_time(environ, o->word_request_start, call->request_start) != 0 ||
-        put_time(environ, o->word_queue_start, call->queue_start) != 0 ||
-        put_time(environ, o->word_daemon_start, call->daemon_start) != 0 ||
-        put_time(environ, o->word_application_start, wsgi_clock_wall()) != 0 ||
-        put_value(environ, o->word_thread_id, PyLong_FromLong(run->thread->number)) != 0)
+    if (PyDict_SetItem(dict, o->word_url_scheme, scheme) != 0 ||
+        put_time(dict, o->word_request_start, call->request_start) != 0 ||
+        put_time(dict, o->word_queue_start, call->queue_start) != 0 ||
+        put_time(dict, o->word_daemon_start, call->daemon_start) != 0 ||
+        put_time(dict, o->word_application_start, wsgi_clock_wall()) != 0 ||
+        put_value(dict, o->word_thread_id, PyLong_FromLong(run->thread->number)) != 0)
         return -1;
     return 0;
 }
 
 PyObject *wsgi_environ_make(const struct wsgi_run *run)
 {
-    PyObject *environ = PyDict_Copy(run->interp->objects.environ);
+    PyObject *dict = PyDict_Copy(run->interp->objects.environ);
 
-    if (environ == NULL)
+    if (dict == NULL)
         return NULL;
-    if (put_vars(run, environ) != 0 || put_texts(run, environ) != 0 ||
-        put_rest(run, environ) != 0) {
-        Py_DECREF(environ);
+    if (put_vars(run, dict) != 0 || put_texts(run, dict) != 0 || put_rest(run, dict) != 0) {
+        Py_DECREF(dict);
         return NULL;
     }
-    return environ;
+    return dict;
 }

@@ -28,9 +28,9 @@ void wsgi_error_describe(PyObject *error, char *text, size_t size)
 static PyObject *format(struct wsgi_interp *interp, PyObject *error)
 {
     PyObject *traceback = PyException_GetTraceback(error);
-    PyObject *lines = PyObject_CallFunctionObjArgs(
-        interp->objects.format_exception, (PyObject *)Py_TYPE(error), error,
-        traceback != NULL ? traceback : Py_None, NULL);
+    PyObject *lines =
+        PyObject_CallFunctionObjArgs(interp->objects.format_exception, (PyObject *)Py_TYPE(error),
+                                     error, traceback != NULL ? traceback : Py_None, NULL);
     PyObject *empty = lines != NULL ? PyUnicode_FromString("") : NULL;
     PyObject *text = empty != NULL ? PyUnicode_Join(empty, lines) : NULL;
     PyObject *bytes =
@@ -88,7 +88,7 @@ void wsgi_error_outcome(struct wsgi_run *run, const char *doing)
     if (error == NULL)
         return;
     is_own = error == run->own_error;
-    run->outcome->truncated = run->committed;
+    run->outcome->truncated = run->head_sent;
     if (is_own && run->own_silent) {
         describe_gone(run);
         Py_DECREF(error);

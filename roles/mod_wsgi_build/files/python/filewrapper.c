@@ -7,12 +7,11 @@
 #include "errors.h"
 
 struct wrapper_object {
-    PyObject_HEAD
-    PyObject *filelike; /* NULL once closed */
+    PyObject_HEAD PyObject *filelike; /* NULL once closed */
     Py_ssize_t blksize;
 };
 
-/* ---- fast path ------------------------------------------------------------------------ */
+/* ---- fast path ----------------------------------------------------------- */
 
 /* An integer that a method without arguments returns; -1 (no exception) when there is none. */
 static long long ask_number(PyObject *object, PyObject *method)
@@ -113,7 +112,7 @@ int wsgi_wrapper_send(struct wsgi_run *run, PyObject *self)
     return send_range(run, descriptor, offset, length) == 0 ? 1 : -1;
 }
 
-/* ---- the type --------------------------------------------------------------------------- */
+/* ---- the type ------------------------------------------------------------ */
 
 static PyObject *open_file(struct wrapper_object *wrapper)
 {

@@ -13,13 +13,12 @@
 
 #include "errors.h"
 
-#define LINE_ROOM 65536   /* first size of the line buffer */
-#define GROW_MIN 65536    /* first size of a result whose size is not known */
+#define LINE_ROOM 65536    /* first size of the line buffer */
+#define GROW_MIN 65536     /* first size of a result whose size is not known */
 #define GROW_MAX (8 << 20) /* a size somebody promised is believed up to here */
 
 struct input_object {
-    PyObject_HEAD
-    struct wsgi_run *run; /* NULL once the request has ended */
+    PyObject_HEAD struct wsgi_run *run; /* NULL once the request has ended */
     char *buffer;
     size_t start, end, size;
     int finished; /* the end of the body was seen */
@@ -28,12 +27,14 @@ struct input_object {
     int64_t taken;
 };
 
-/* ---- reading from the host -------------------------------------------------- */
+/* ---- reading from the host ----------------------------------------------- */
 
 static int usable(struct input_object *input)
 {
     if (input->run == NULL)
         PyErr_SetString(PyExc_RuntimeError, "wsgi.input was used after the end of its request");
+    else if (wsgi_process.forked)
+        PyErr_SetString(PyExc_RuntimeError, "wsgi.input was used in a forked process");
     else if (input->busy)
         PyErr_SetString(PyExc_RuntimeError, "wsgi.input is being read by another thread");
     else
@@ -108,7 +109,7 @@ static Py_ssize_t receive(struct input_object *input, char *data, size_t size)
     return count;
 }
 
-/* ---- read ------------------------------------------------------------------- */
+/* ---- read ---------------------------------------------------------------- */
 
 static size_t take_buffered(struct input_object *input, char *data, size_t size)
 {
@@ -196,7 +197,7 @@ static PyObject *input_read(PyObject *self, PyObject *const *arguments, Py_ssize
     return read_bytes(input, size);
 }
 
-/* ---- lines ------------------------------------------------------------------ */
+/* ---- lines --------------------------------------------------------------- */
 
 /* Room for at least one more byte behind what is buffered. */
 static int make_room(struct input_object *input)
@@ -232,7 +233,7 @@ static Py_ssize_t find_line(struct input_object *input, size_t limit)
     for (;;) {
         size_t have = input->end - input->start;
         size_t until = have < limit ? have : limit;
-        const char *at = input->buffer + input->start;
+        const char *at = input->buffer != NULL ? input->buffer + input->start : NULL;
         const char *newline = until > seen ? memchr(at + seen, '\n', until - seen) : NULL;
         Py_ssize_t count;
 
@@ -310,7 +311,7 @@ static PyObject *input_next(PyObject *self)
     return line;
 }
 
-/* ---- the type ----------------------------------------------------------------- */
+/* ---- the type ------------------------------------------------------------ */
 
 static PyObject *input_close(PyObject *self, PyObject *unused)
 {
@@ -337,11 +338,9 @@ static PyMethodDef input_methods[] = {
 };
 
 static PyType_Slot input_slots[] = {
-    {Py_tp_dealloc, (void *)input_dealloc},
-    {Py_tp_iter, (void *)PyObject_SelfIter},
-    {Py_tp_iternext, (void *)input_next},
-    {Py_tp_methods, input_methods},
-    WSGI_COMPAT_SLOT_CLOSED {0, NULL},
+    {Py_tp_dealloc, (void *)input_dealloc}, {Py_tp_iter, (void *)PyObject_SelfIter},
+    {Py_tp_iternext, (void *)input_next},   {Py_tp_methods, input_methods},
+    WSGI_COMPAT_SLOT_CLOSED{0, NULL},
 };
 
 static PyType_Spec input_spec = {

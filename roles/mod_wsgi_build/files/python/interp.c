@@ -13,7 +13,7 @@
 /* The one thread-local pointer. The key of the process struct holds it too, for its destructor. */
 static __thread struct wsgi_thread *current_thread;
 
-/* ---- threads ------------------------------------------------------------ */
+/* ---- threads ------------------------------------------------------------- */
 
 struct wsgi_thread *wsgi_thread_self(void)
 {
@@ -74,8 +74,7 @@ static int grow_states(struct wsgi_thread *thread, int index)
 
     if (states == NULL)
         return -1;
-    memset(states + thread->state_count, 0,
-           (size_t)(count - thread->state_count) * sizeof *states);
+    memset(states + thread->state_count, 0, (size_t)(count - thread->state_count) * sizeof *states);
     thread->states = states;
     thread->state_count = count;
     return 0;
@@ -318,38 +317,45 @@ static void flush_stream(const char *name)
     Py_XDECREF(result);
 }
 
-void wsgi_interp_run_exit_hooks(struct wsgi_interp *interp)
-{
-    (void)interp;
-    call_hook("threading", "_shutdown");
-    call_hook("atexit", "_run_exitfuncs");
-    flush_stream("stdout");
-    flush_stream("stderr");
-}
+/*
+ * What threading does at the end of Python, but from any thread and more than once:
+ * threading._shutdown() waits for ever when the thread that calls it is not the one that imported
+ * threading. Executors of concurrent.futures register themselves in _threading_atexits.
+ */
+static const char end_threads_code[] =
+    "import threading\n"
+    "def end_threads():\n"
+    "    calls = getattr(threading, '_threading_atexits', [])\n"
+    "    while calls:\n"
+    "        calls.pop()()\n"
+    "    here = threading.current_thread()\n"
+    "    main = threading.main_thread()\n"
+    "    for thread in threading.enumerate():\n"
+    "        if thread not in (here, main) and not thread.daemon:\n"
+    "            thread.join()\n";
 
-/* Joins the interpreter's ordinary threads. threading._shutdown() is left to Python's own end:
- * it may be called only once. */
-static void join_threads(void)
+static void end_threads(void)
 {
-    static const char code[] = "import threading\n"
-                               "def join():\n"
-                               "    here = threading.current_thread()\n"
-                               "    main = threading.main_thread()\n"
-                               "    for thread in threading.enumerate():\n"
-                               "        if thread not in (here, main) and not thread.daemon:\n"
-                               "            thread.join()\n";
     PyObject *names = PyDict_New();
-    PyObject *result = NULL, *join;
+    PyObject *result = NULL, *function;
 
     if (names != NULL && PyDict_SetItemString(names, "__builtins__", PyEval_GetBuiltins()) == 0)
-        result = PyRun_String(code, Py_file_input, names, names);
+        result = PyRun_String(end_threads_code, Py_file_input, names, names);
     Py_XDECREF(result);
-    join = result != NULL ? PyDict_GetItemString(names, "join") : NULL;
-    result = join != NULL ? wsgi_compat_call_no_args(join) : NULL;
+    function = result != NULL ? PyDict_GetItemString(names, "end_threads") : NULL;
+    result = function != NULL ? wsgi_compat_call_no_args(function) : NULL;
     if (result == NULL)
         PyErr_WriteUnraisable(NULL);
     Py_XDECREF(result);
     Py_XDECREF(names);
+}
+
+void wsgi_interp_run_exit_hooks(void)
+{
+    end_threads();
+    call_hook("atexit", "_run_exitfuncs");
+    flush_stream("stdout");
+    flush_stream("stderr");
 }
 
 static int has_other_threads(const struct wsgi_interp *interp)
@@ -365,9 +371,9 @@ static int end_interp(struct wsgi_interp *interp, PyThreadState *main_state)
     int ended = 0;
 
     PyThreadState_Swap(interp->home);
-    join_threads();
+    end_threads();
     if (has_other_threads(interp)) {
-        wsgi_interp_run_exit_hooks(interp);
+        wsgi_interp_run_exit_hooks();
     } else {
         wsgi_script_forget(interp);
         wsgi_setup_clear(interp);

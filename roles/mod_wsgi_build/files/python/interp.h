@@ -27,8 +27,8 @@ struct wsgi_line {
 
 /* What the engine keeps per OS thread: made at first use, ended by the key's destructor. */
 struct wsgi_thread {
-    int number;            /* 1, 2, 3 ...: mod_wsgi.thread_id */
-    struct wsgi_run *run;  /* request this thread works on, NULL when none */
+    int number;             /* 1, 2, 3 ...: mod_wsgi.thread_id */
+    struct wsgi_run *run;   /* request this thread works on, NULL when none */
     PyThreadState **states; /* by wsgi_interp.index, NULL where it has none */
     int state_count;
     int is_passing; /* lives for one task in one interpreter: see wsgi_interp_attach */
@@ -67,7 +67,7 @@ struct wsgi_interp {
     PyInterpreterState *state;
     PyThreadState *home; /* sub-interpreter: the state it was made with, never used otherwise */
     struct wsgi_objects objects;
-    pthread_mutex_t load_lock; /* one script is loaded at a time; never waited for attached */
+    pthread_mutex_t load_lock;   /* one script is loaded at a time; never waited for attached */
     struct wsgi_script *scripts; /* scripts loaded at least once, newest first; atomic */
 };
 
@@ -78,8 +78,8 @@ struct wsgi_interp *wsgi_interp_get(const char *group);
 struct wsgi_interp *wsgi_interp_create(const char *name);
 /* Sets up the main interpreter's record; attached to it. NULL with an exception. */
 struct wsgi_interp *wsgi_interp_adopt_main(void);
-/* Runs threading's shutdown, atexit functions and flushes, without ending it. Attached to it. */
-void wsgi_interp_run_exit_hooks(struct wsgi_interp *interp);
+/* Awaits threads, runs atexit functions and flushes, in the attached interpreter; it goes on. */
+void wsgi_interp_run_exit_hooks(void);
 /* Main thread, attached to the main interpreter, our threads gone: ends all sub-interpreters.
  * 0: all ended. -1: one still has threads of its own, its exit hooks ran but it stays, and
  * Py_Finalize() must not be called any more. */

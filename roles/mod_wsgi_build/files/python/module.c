@@ -36,12 +36,8 @@ static PyMethodDef methods[] = {
 static PyModuleDef_Slot slots[] = {{0, NULL}};
 
 static PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT,
-    .m_name = "_mod_wsgi",
-    .m_doc = "The engine of a daemon process.",
-    .m_size = 0,
-    .m_methods = methods,
-    .m_slots = slots,
+    PyModuleDef_HEAD_INIT, .m_name = "_mod_wsgi", .m_doc = "The engine of a daemon process.",
+    .m_size = 0,           .m_methods = methods,  .m_slots = slots,
 };
 
 EXPORTED PyObject *PyInit__mod_wsgi(void);

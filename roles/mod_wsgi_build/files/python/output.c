@@ -11,11 +11,10 @@
 #include "stream.h"
 
 struct adapter_object {
-    PyObject_HEAD
-    struct wsgi_run *run; /* NULL once the request has ended */
+    PyObject_HEAD struct wsgi_run *run; /* NULL once the request has ended */
 };
 
-/* ---- the head ----------------------------------------------------------------- */
+/* ---- the head ------------------------------------------------------------ */
 
 static int head_error(struct wsgi_run *run, enum wsgi_head_status status, const char *name,
                       size_t size)
@@ -170,7 +169,7 @@ int wsgi_output_commit(struct wsgi_run *run, int64_t length)
     return 0;
 }
 
-/* ---- sending ------------------------------------------------------------------ */
+/* ---- sending ------------------------------------------------------------- */
 
 /* Detached. */
 static int send_detached(struct wsgi_run *run, const void *data, size_t size, unsigned flags)
@@ -205,28 +204,31 @@ static void outcome_gone(struct wsgi_run *run)
     wsgi_outcome_fail(run->outcome, 500, WSGI_CODE_CLIENT_GONE,
                       "the client left before the response was complete");
     run->outcome->silent = 1;
-    run->outcome->truncated = run->committed;
+    run->outcome->truncated = run->head_sent;
 }
 
 void wsgi_output_held(struct wsgi_run *run)
 {
-    if (!run->committed || run->outcome->truncated)
+    if (!run->committed || run->outcome->status != 0)
         return;
     if (!run->head_sent || run->held > 0)
         if (send_detached(run, run->hold, run->held, 0) != 0)
             outcome_gone(run);
 }
 
-/* ---- start_response and write --------------------------------------------------- */
+/* ---- start_response and write -------------------------------------------- */
 
 static struct wsgi_run *run_of(PyObject *self)
 {
     struct wsgi_run *run = ((struct adapter_object *)self)->run;
 
-    if (run == NULL)
-        PyErr_SetString(PyExc_RuntimeError,
-                        "start_response() or write() was used after the end of its request");
-    return run;
+    if (run != NULL && !wsgi_process.forked)
+        return run;
+    PyErr_SetString(PyExc_RuntimeError,
+                    run == NULL
+                        ? "start_response() or write() was used after the end of its request"
+                        : "start_response() or write() was used in a forked process");
+    return NULL;
 }
 
 static PyObject *reraise(PyObject *exc_info)
@@ -253,8 +255,8 @@ static PyObject *start_response(PyObject *self, PyObject *const *arguments, Py_s
     if (run == NULL)
         return NULL;
     if (count != 2 && count != 3)
-        return PyErr_Format(PyExc_TypeError,
-                            "start_response() takes 2 or 3 arguments (%zd given)", count);
+        return PyErr_Format(PyExc_TypeError, "start_response() takes 2 or 3 arguments (%zd given)",
+                            count);
     if (!PyList_Check(arguments[1]))
         return PyErr_Format(PyExc_TypeError, "response headers must be a list, not %.100s",
                             Py_TYPE(arguments[1])->tp_name);
@@ -323,7 +325,7 @@ static void adapter_dealloc(PyObject *self)
 
 static PyType_Slot adapter_slots[] = {
     {Py_tp_dealloc, (void *)adapter_dealloc},
-    WSGI_COMPAT_SLOT_CLOSED {0, NULL},
+    WSGI_COMPAT_SLOT_CLOSED{0, NULL},
 };
 
 static PyType_Spec adapter_spec = {
@@ -354,7 +356,7 @@ void wsgi_adapter_end(PyObject *adapter)
     ((struct adapter_object *)adapter)->run = NULL;
 }
 
-/* ---- results -------------------------------------------------------------------- */
+/* ---- results ------------------------------------------------------------- */
 
 static int fail_application(struct wsgi_run *run, const char *doing)
 {
@@ -378,7 +380,7 @@ static int fail_item(struct wsgi_run *run, PyObject *item, Py_ssize_t index)
                       run->call.script, index, Py_TYPE(item)->tp_name,
                       PyUnicode_Check(item) ? "; encode it, for example with .encode('utf-8')"
                                             : "");
-    run->outcome->truncated = run->committed;
+    run->outcome->truncated = run->head_sent;
     return -1;
 }
 
@@ -389,7 +391,7 @@ static int fail_result(struct wsgi_run *run, PyObject *result)
                       "the application in %s returned %.100s, an iterable of bytes is needed, for "
                       "example a list with one bytes object",
                       run->call.script, Py_TYPE(result)->tp_name);
-    run->outcome->truncated = run->committed;
+    run->outcome->truncated = run->head_sent;
     return -1;
 }
 
@@ -449,8 +451,8 @@ static int send_items(struct wsgi_run *run, PyObject *items)
  */
 static int send_sequence(struct wsgi_run *run, PyObject *result)
 {
-    PyObject *items = PyList_CheckExact(result) ? PyList_AsTuple(result)
-                                                : wsgi_compat_new_ref(result);
+    PyObject *items =
+        PyList_CheckExact(result) ? PyList_AsTuple(result) : wsgi_compat_new_ref(result);
     Py_ssize_t total;
     int status = -1;
 
@@ -475,6 +477,8 @@ static int send_block(struct wsgi_run *run, PyObject *item, Py_ssize_t index)
         return fail_item(run, item, index);
     if (PyBytes_GET_SIZE(item) == 0)
         return 0;
+    if (wsgi_process.forked)
+        wsgi_run_leave_forked(run);
     if (wsgi_output_commit(run, -1) != 0)
         return fail_application(run, "the application");
     if (wsgi_output_send(run, PyBytes_AS_STRING(item), (size_t)PyBytes_GET_SIZE(item),
@@ -493,6 +497,8 @@ static int send_iterator(struct wsgi_run *run, PyObject *iterator)
         status = send_block(run, item, index++);
         Py_DECREF(item);
     }
+    if (wsgi_process.forked)
+        wsgi_run_leave_forked(run);
     if (status != 0)
         return -1;
     if (PyErr_Occurred())

@@ -44,7 +44,7 @@ static int fail(char *error, size_t size, const char *format, ...)
     return -1;
 }
 
-/* ---- launch block ------------------------------------------------------- */
+/* ---- launch block -------------------------------------------------------- */
 
 /* Where the single values of a launch block go. */
 struct text_place {
@@ -212,12 +212,17 @@ int wsgi_settings_load(struct wsgi_settings *settings, const void *block, size_t
     return 0;
 }
 
-/* ---- the process -------------------------------------------------------- */
+/* ---- the process --------------------------------------------------------- */
 
 static void end_thread(void *unused)
 {
     (void)unused;
     wsgi_thread_end();
+}
+
+static void note_fork(void)
+{
+    wsgi_process.forked = 1;
 }
 
 int wsgi_process_begin(const struct wsgi_host *host, int embedded, char *error, size_t error_size)
@@ -229,6 +234,8 @@ int wsgi_process_begin(const struct wsgi_host *host, int embedded, char *error, 
     if (pthread_key_create(&wsgi_process.thread_key, end_thread) != 0)
         return fail(error, error_size, "no thread key is left");
     wsgi_process.thread_key_made = 1;
+    if (pthread_atfork(NULL, NULL, note_fork) != 0)
+        return fail(error, error_size, "no memory for a fork handler");
     if (wsgi_interp_adopt_main() == NULL) {
         PyObject *problem = wsgi_compat_error_take();
         PyObject *text = problem != NULL ? PyObject_Str(problem) : NULL;
@@ -245,7 +252,7 @@ int wsgi_process_begin(const struct wsgi_host *host, int embedded, char *error, 
     return 0;
 }
 
-/* ---- embedded: start ---------------------------------------------------- */
+/* ---- embedded: start ----------------------------------------------------- */
 
 /* A virtual environment is entered through its program, any other home is a Python home. */
 static PyStatus set_home(PyConfig *config, const struct wsgi_settings *settings)
@@ -311,7 +318,7 @@ int wsgi_process_start(const unsigned char *launch, size_t launch_size,
     return 0;
 }
 
-/* ---- embedded: stop ----------------------------------------------------- */
+/* ---- embedded: stop ------------------------------------------------------ */
 
 /* Shared between stop() and the thread that runs the exit hooks; lives on after a time-out. */
 struct ending {
@@ -331,7 +338,7 @@ static void run_all_hooks(void)
          interp = interp->next) {
         if (wsgi_interp_attach(interp, thread) != 0)
             continue;
-        wsgi_interp_run_exit_hooks(interp);
+        wsgi_interp_run_exit_hooks();
         /* The main interpreter comes last (it was made first): its state stays attached. */
         if (!interp->is_main)
             wsgi_interp_detach();
@@ -399,7 +406,7 @@ void wsgi_process_stop(unsigned seconds)
     if (!__atomic_exchange_n(&wsgi_process.up, 0, __ATOMIC_ACQ_REL))
         return;
     /* A forked child of an application inherits httpd's cleanups but not the threads. */
-    if (getpid() != wsgi_process.pid)
+    if (wsgi_process.forked)
         return;
     ending = make_ending();
     if (ending == NULL || pthread_create(&thread, NULL, end_python, ending) != 0) {

@@ -68,15 +68,16 @@ struct wsgi_process {
     const struct wsgi_host *host; /* where records without a request go */
     pid_t pid;
     int embedded;
+    int forked;  /* this is a process that the application forked: it must not answer requests */
     int up;      /* Python is ready for requests; atomic */
     int stopped; /* stop() ran, or gave up: thread states are left alone from now on; atomic */
-    PyThreadState *main_state;      /* of the thread that started Python */
+    PyThreadState *main_state; /* of the thread that started Python */
     pthread_t main_thread;
-    pthread_key_t thread_key;       /* struct wsgi_thread, with a destructor */
+    pthread_key_t thread_key; /* struct wsgi_thread, with a destructor */
     int thread_key_made;
-    int thread_count;               /* numbers handed out so far; atomic */
-    pthread_mutex_t create_lock;    /* one interpreter is made at a time; never held attached */
-    struct wsgi_interp *interps;    /* newest first; only ever grows until the end; atomic */
+    int thread_count;            /* numbers handed out so far; atomic */
+    pthread_mutex_t create_lock; /* one interpreter is made at a time; never held attached */
+    struct wsgi_interp *interps; /* newest first; only ever grows until the end; atomic */
     int interp_count;
     /* Daemon: makes an interpreter on the main thread on behalf of a worker; NULL: make it on
      * the calling thread. Called detached. */

@@ -36,7 +36,7 @@ static int add_text(PyObject *module, const char *name, const char *text)
     return add(module, name, PyUnicode_DecodeFSDefault(text));
 }
 
-/* ---- mod_wsgi ------------------------------------------------------------------------------ */
+/* ---- mod_wsgi ------------------------------------------------------------ */
 
 static int execute_mod_wsgi(PyObject *module)
 {
@@ -104,7 +104,7 @@ static PyModuleDef mod_wsgi_def = {
     .m_free = free_state,
 };
 
-/* ---- apache -------------------------------------------------------------------------------- */
+/* ---- apache -------------------------------------------------------------- */
 
 static int execute_apache(PyObject *module)
 {
@@ -128,14 +128,11 @@ static PyModuleDef_Slot apache_slots[] = {
 };
 
 static PyModuleDef apache_def = {
-    PyModuleDef_HEAD_INIT,
-    .m_name = "apache",
-    .m_doc = "The web server.",
-    .m_size = 0,
-    .m_slots = apache_slots,
+    PyModuleDef_HEAD_INIT, .m_name = "apache",      .m_doc = "The web server.",
+    .m_size = 0,           .m_slots = apache_slots,
 };
 
-/* ---- installing ---------------------------------------------------------------------------- */
+/* ---- installing ---------------------------------------------------------- */
 
 static PyObject *make_spec(const char *name)
 {

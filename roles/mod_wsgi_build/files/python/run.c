@@ -10,7 +10,7 @@
 #include "script.h"
 #include "stream.h"
 
-/* ---- the transport, one thread at a time ------------------------------------------ */
+/* ---- the transport, one thread at a time --------------------------------- */
 
 PyThreadState *wsgi_run_enter(struct wsgi_run *run)
 {
@@ -40,7 +40,7 @@ static void await_users(struct wsgi_run *run)
     }
 }
 
-/* ---- the application --------------------------------------------------------------- */
+/* ---- the application ----------------------------------------------------- */
 
 struct call_objects {
     PyObject *adapter;
@@ -76,6 +76,29 @@ static void end_objects(struct wsgi_run *run, struct call_objects *objects)
     Py_XDECREF(objects->adapter);
 }
 
+/*
+ * The application forked, and the child came back out of it instead of leaving. It shares the
+ * connection with its parent, so it must not answer; it ends here, as a program would at the end
+ * of its main function, but without exit functions that are the parent's.
+ */
+void wsgi_run_leave_forked(struct wsgi_run *run)
+{
+    PyObject *error = wsgi_compat_error_take();
+    int status = error != NULL;
+
+    if (error != NULL && PyErr_GivenExceptionMatches(error, PyExc_SystemExit)) {
+        PyObject *code = PyObject_GetAttrString(error, "code");
+
+        status = code != NULL && PyLong_Check(code) ? (int)PyLong_AsLong(code)
+                                                    : code != NULL && code != Py_None;
+        PyErr_Clear();
+    } else if (error != NULL) {
+        wsgi_error_log(run->interp, error);
+    }
+    wsgi_stream_flush_thread(run->thread);
+    _exit(status);
+}
+
 static void call_application(struct wsgi_run *run, PyObject *callable)
 {
     struct call_objects objects;
@@ -87,6 +110,8 @@ static void call_application(struct wsgi_run *run, PyObject *callable)
         arguments[0] = objects.environ;
         arguments[1] = objects.start_response;
         result = wsgi_compat_vectorcall(callable, arguments, 2, NULL);
+        if (wsgi_process.forked)
+            wsgi_run_leave_forked(run);
         if (result == NULL) {
             wsgi_error_outcome(run, "the application");
         } else {
@@ -118,7 +143,7 @@ static int run_attached(struct wsgi_run *run)
     return WSGI_RUN_DONE;
 }
 
-/* ---- around it ----------------------------------------------------------------------- */
+/* ---- around it ----------------------------------------------------------- */
 
 /* A request may run inside another one of the same thread (mod_include in embedded mode), so the
  * thread's buffers are taken out while in use. */

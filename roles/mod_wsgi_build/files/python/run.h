@@ -31,7 +31,7 @@ struct wsgi_call {
     int64_t request_start;
     int64_t queue_start;
     int64_t daemon_start;
-    const char *request_id;    /* NULL when absent, as the ones below */
+    const char *request_id; /* NULL when absent, as the ones below */
     const char *connection_id;
     const char *listener_host;
     const char *listener_port;
@@ -56,13 +56,13 @@ struct wsgi_run {
     int users;
 
     struct wsgi_head_writer head;
-    int number;       /* status of the head */
-    int head_given;   /* start_response was called */
-    int committed;    /* the head was sent, or is about to be without a way back */
+    int number;     /* status of the head */
+    int head_given; /* start_response was called */
+    int committed;  /* the head was sent, or is about to be without a way back */
     int head_sent;
     int has_length;
-    int64_t length;   /* of the application's Content-Length */
-    int gone;         /* the client left */
+    int64_t length;      /* of the application's Content-Length */
+    int gone;            /* the client left */
     unsigned char *hold; /* WSGI_HOLD_MAX bytes, taken from the thread while in use */
     size_t held;         /* bytes in it, sent after the thread is detached */
 
@@ -77,6 +77,8 @@ struct wsgi_run {
 /* run.c: engine->run. */
 int wsgi_run_request(const struct wsgi_request *request, const struct wsgi_transport *transport,
                      void *context, struct wsgi_outcome *outcome);
+/* Attached; in a forked child: ends it. */
+void wsgi_run_leave_forked(struct wsgi_run *run);
 /* Around every call of the transport. */
 PyThreadState *wsgi_run_enter(struct wsgi_run *run);
 void wsgi_run_leave(struct wsgi_run *run, PyThreadState *state);

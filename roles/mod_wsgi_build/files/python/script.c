@@ -25,7 +25,7 @@ static int64_t mtime_of(const struct stat *status)
     return (int64_t)status->st_mtim.tv_sec * 1000000 + status->st_mtim.tv_nsec / 1000;
 }
 
-/* ---- what was loaded ------------------------------------------------------------- */
+/* ---- what was loaded ----------------------------------------------------- */
 
 static struct wsgi_script *find(struct wsgi_interp *interp, const char *path)
 {
@@ -99,7 +99,7 @@ int wsgi_script_is_stale(struct wsgi_interp *interp, const char *path, int64_t m
     return loaded != mtime && differs_on_disk(path, loaded);
 }
 
-/* ---- reading ----------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------- */
 
 struct source {
     PyObject *bytes;
@@ -176,7 +176,7 @@ static int read_source(const char *path, struct source *source)
     return result;
 }
 
-/* ---- loading ----------------------------------------------------------------------- */
+/* ---- loading ------------------------------------------------------------- */
 
 static int fail_pending(struct wsgi_interp *interp, struct wsgi_outcome *outcome, uint16_t code,
                         const char *format, const char *path)
@@ -187,8 +187,7 @@ static int fail_pending(struct wsgi_interp *interp, struct wsgi_outcome *outcome
     if (error != NULL) {
         wsgi_error_describe(error, text, sizeof text);
         wsgi_error_log(interp, error);
-        if (code == WSGI_CODE_SCRIPT_RAISED &&
-            PyErr_GivenExceptionMatches(error, PyExc_SystemExit))
+        if (code == WSGI_CODE_SCRIPT_RAISED && PyErr_GivenExceptionMatches(error, PyExc_SystemExit))
             code = WSGI_CODE_SCRIPT_EXIT;
         Py_DECREF(error);
     }
@@ -245,8 +244,8 @@ static PyObject *run_source(struct wsgi_interp *interp, struct wsgi_script *scri
     PyObject *module = NULL;
 
     if (code == NULL) {
-        fail_pending(interp, outcome, WSGI_CODE_SCRIPT_UNREADABLE,
-                     "script %s does not compile: %s", script->path);
+        fail_pending(interp, outcome, WSGI_CODE_SCRIPT_UNREADABLE, "script %s does not compile: %s",
+                     script->path);
     } else {
         module = new_module(interp, script->name, file);
         if (module == NULL || execute(interp, module, code, source->mtime) != 0) {
@@ -291,7 +290,7 @@ static PyObject *load(struct wsgi_interp *interp, struct wsgi_script *script,
     return module;
 }
 
-/* ---- finding ----------------------------------------------------------------------- */
+/* ---- finding ------------------------------------------------------------- */
 
 enum freshness { FRESH, CHANGED };
 
@@ -355,8 +354,8 @@ static PyObject *usable_module(struct wsgi_interp *interp, struct wsgi_script *s
     return NULL;
 }
 
-PyObject *wsgi_script_module(struct wsgi_interp *interp, const char *path, int64_t mtime,
-                             int check, int *reload, struct wsgi_outcome *outcome)
+PyObject *wsgi_script_module(struct wsgi_interp *interp, const char *path, int64_t mtime, int check,
+                             int *reload, struct wsgi_outcome *outcome)
 {
     struct wsgi_script *script = find_or_add(interp, path);
     PyObject *module;
@@ -398,7 +397,7 @@ PyObject *wsgi_script_callable(PyObject *module, const char *path, const char *n
     return wsgi_compat_new_ref(callable);
 }
 
-/* ---- before any request ---------------------------------------------------------------- */
+/* ---- before any request -------------------------------------------------- */
 
 struct preloading {
     struct wsgi_interp *interp;

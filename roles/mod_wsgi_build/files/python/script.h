@@ -24,8 +24,8 @@ int wsgi_script_is_stale(struct wsgi_interp *interp, const char *path, int64_t m
 /* Attached: the module (new reference) of a script, loaded if need be. NULL: outcome is filled in
  * and a traceback was logged. *reload is set, and NULL returned, when the module asks for a new
  * process. `check` is 0 when reloading is off. */
-PyObject *wsgi_script_module(struct wsgi_interp *interp, const char *path, int64_t mtime,
-                             int check, int *reload, struct wsgi_outcome *outcome);
+PyObject *wsgi_script_module(struct wsgi_interp *interp, const char *path, int64_t mtime, int check,
+                             int *reload, struct wsgi_outcome *outcome);
 
 /* Attached: the callable of a module (new reference); NULL: outcome is filled in. */
 PyObject *wsgi_script_callable(PyObject *module, const char *path, const char *name,

@@ -25,12 +25,12 @@
 #include "script.h"
 #include "stream.h"
 
-#define LAUNCH_MAX (16 << 20)   /* bytes of a launch block */
-#define HELLO_PATIENCE 10000    /* milliseconds until a silent connection is closed */
+#define LAUNCH_MAX (16 << 20) /* bytes of a launch block */
+#define HELLO_PATIENCE 10000  /* milliseconds until a silent connection is closed */
 #define WATCHDOG_STATUS 70
-#define LOG_RECORDS 4096        /* one write() of the log pipe: PIPE_BUF, so never torn */
+#define LOG_RECORDS 4096 /* one write() of the log pipe: PIPE_BUF, so never torn */
 
-/* ---- the process's log: the pipe on descriptor 2 -------------------------------------------- */
+/* ---- the process's log: the pipe on descriptor 2 ------------------------- */
 
 /* Each line is a record of its own with mark and level. What does not fit the pipe is lost. */
 static void log_to_pipe(int level, const char *text, size_t size)
@@ -66,7 +66,7 @@ static void log_to_pipe(int level, const char *text, size_t size)
 
 static const struct wsgi_host pipe_host = {log_to_pipe};
 
-/* ---- small things ------------------------------------------------------------------------------ */
+/* ---- small things -------------------------------------------------------- */
 
 void wsgi_daemon_poke(struct wsgi_daemon *daemon)
 {
@@ -98,7 +98,7 @@ static int fail(char *error, size_t size, const char *format, ...)
     return -1;
 }
 
-/* ---- start ---------------------------------------------------------------------------------------- */
+/* ---- start --------------------------------------------------------------- */
 
 static int read_launch(char *error, size_t error_size)
 {
@@ -210,7 +210,7 @@ static int prepare(char *error, size_t error_size)
     return wsgi_process_begin(&pipe_host, 0, error, error_size);
 }
 
-/* ---- signals ----------------------------------------------------------------------------------------- */
+/* ---- signals ------------------------------------------------------------- */
 
 /* A process the application forked inherits the handlers: there they end it as if by default. */
 static void on_signal(int number)
@@ -249,7 +249,7 @@ static void catch_signals(void)
         sigaction(numbers[i], &action, NULL);
 }
 
-/* ---- interpreters for workers ---------------------------------------------------------------------------- */
+/* ---- interpreters for workers -------------------------------------------- */
 
 /*
  * Made and ended on one and the same thread, the main one, as it is in a program: threading's
@@ -282,7 +282,7 @@ static void fill_order(struct wsgi_daemon *daemon)
     pthread_mutex_unlock(&daemon->order_lock);
 }
 
-/* ---- waiting ------------------------------------------------------------------------------------------------ */
+/* ---- waiting ------------------------------------------------------------- */
 
 /* Connections that never said HELLO: an own reader of the socket could else use up the table. */
 static void close_silent(struct wsgi_daemon *daemon)
@@ -352,11 +352,11 @@ static int take_control(struct wsgi_daemon *daemon)
     return 1;
 }
 
+/* A connection outlives its request, so none left means that nothing is active either. */
 static int has_drained(struct wsgi_daemon *daemon)
 {
     return __atomic_load_n(&daemon->draining, __ATOMIC_ACQUIRE) &&
-           __atomic_load_n(&daemon->connections_open, __ATOMIC_ACQUIRE) == 0 &&
-           __atomic_load_n(&daemon->board->active, __ATOMIC_ACQUIRE) == 0;
+           __atomic_load_n(&daemon->connections_open, __ATOMIC_ACQUIRE) == 0;
 }
 
 /* Waits once, does what there is to do. */
@@ -382,7 +382,7 @@ static void wait_once(struct wsgi_daemon *daemon, int *control)
     }
 }
 
-/* ---- end -------------------------------------------------------------------------------------------------------- */
+/* ---- end ----------------------------------------------------------------- */
 
 /* Ends the process when its end takes too long, whatever holds it up: Python is not needed here. */
 static void *watchdog(void *argument)
@@ -393,7 +393,8 @@ static void *watchdog(void *argument)
     (void)argument;
     while (nanosleep(&left, &left) != 0 && errno == EINTR)
         continue;
-    wsgi_log(WSGI_LOG_ERR, NULL, "Process did not end within shutdown-timeout of %lld s, it is ended now.",
+    wsgi_log(WSGI_LOG_ERR, NULL,
+             "Process did not end within shutdown-timeout of %lld s, it is ended now.",
              (long long)seconds);
     _exit(WATCHDOG_STATUS);
 }
@@ -439,7 +440,6 @@ static void run_until_end(struct wsgi_daemon *daemon)
     while (!__atomic_load_n(&daemon->stop_signal, __ATOMIC_ACQUIRE) && !has_drained(daemon))
         wait_once(daemon, &control);
     wsgi_log(WSGI_LOG_INFO, NULL, "Process ends.");
-    __atomic_store_n(&wsgi_process.up, 0, __ATOMIC_RELEASE);
     start_watchdog();
     stop_workers(daemon);
     while (__atomic_load_n(&daemon->workers_left, __ATOMIC_ACQUIRE) > 0)
@@ -473,11 +473,7 @@ static int start_work(struct wsgi_daemon *daemon)
 /* Attached. A thread of the application outlives its interpreter: Python's own end would abort. */
 static void leave_without_finalising(void)
 {
-    struct wsgi_interp *interp = wsgi_process.interps;
-
-    while (!interp->is_main)
-        interp = interp->next;
-    wsgi_interp_run_exit_hooks(interp);
+    wsgi_interp_run_exit_hooks();
     _exit(0);
 }
 

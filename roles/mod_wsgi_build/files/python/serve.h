@@ -26,7 +26,7 @@ struct wsgi_daemon {
     int reload_told;
     int connections_open;
     int connections_new; /* of these, the ones that have not said HELLO yet */
-    int stop_signal;  /* set by the signal handler */
+    int stop_signal;     /* set by the signal handler */
     int drain_signal;
     int workers_left;
     pthread_t *workers;

@@ -9,13 +9,16 @@
 #include "stream.h"
 
 /*
- * The part that is said best in Python. It gets: python_path (list), home, user_name, user_home
- * (str or None), pid, log (function of level and text).
+ * The part that is said best in Python. It gets: is_main, python_path (list), home, user_name,
+ * user_home (str or None), pid, log (function of level and text). From 3.12 on a sub-interpreter
+ * gets the '' that "python -c" puts on sys.path; the launch code took it from the main one only.
  */
 static const char site_code[] =
     "import os, signal, sys\n"
     "\n"
     "def add_paths():\n"
+    "    if not is_main and sys.path[:1] == ['']:\n"
+    "        del sys.path[0]\n"
     "    before = list(sys.path)\n"
     "    for path in python_path:\n"
     "        try:\n"
@@ -103,13 +106,15 @@ static PyObject *path_list(const struct wsgi_settings *settings)
     return list;
 }
 
-static int run_site_code(void)
+static int run_site_code(const struct wsgi_interp *interp)
 {
     const struct wsgi_settings *settings = &wsgi_process.settings;
     PyObject *names = PyDict_New();
     PyObject *result = NULL;
 
-    if (names != NULL && put(names, "__builtins__", wsgi_compat_new_ref(PyEval_GetBuiltins())) == 0 &&
+    if (names != NULL &&
+        put(names, "__builtins__", wsgi_compat_new_ref(PyEval_GetBuiltins())) == 0 &&
+        put(names, "is_main", PyBool_FromLong(interp->is_main)) == 0 &&
         put(names, "python_path", path_list(settings)) == 0 &&
         put(names, "home", text_or_none(settings->home)) == 0 &&
         put(names, "user_name", text_or_none(settings->user_name)) == 0 &&
@@ -122,7 +127,7 @@ static int run_site_code(void)
     return result != NULL ? 0 : -1;
 }
 
-/* ---- objects ------------------------------------------------------------------------------ */
+/* ---- objects ------------------------------------------------------------- */
 
 static int fetch(PyObject **place, const char *module_name, const char *name)
 {
@@ -181,29 +186,29 @@ static int make_template(struct wsgi_interp *interp)
 {
     const struct wsgi_settings *settings = &wsgi_process.settings;
     struct wsgi_objects *objects = &interp->objects;
-    PyObject *environ = PyDict_New();
+    PyObject *dict = PyDict_New();
     PyObject *empty = PyUnicode_FromString("");
     int result = -1;
 
-    if (environ != NULL && empty != NULL &&
-        put(environ, "wsgi.version", Py_BuildValue("(ii)", 1, 0)) == 0 &&
-        put(environ, "wsgi.multithread",
+    if (dict != NULL && empty != NULL &&
+        put(dict, "wsgi.version", Py_BuildValue("(ii)", 1, 0)) == 0 &&
+        put(dict, "wsgi.multithread",
             PyBool_FromLong((settings->flags & WSGI_PROCESS_MULTITHREAD) != 0)) == 0 &&
-        put(environ, "wsgi.multiprocess",
+        put(dict, "wsgi.multiprocess",
             PyBool_FromLong((settings->flags & WSGI_PROCESS_MULTIPROCESS) != 0)) == 0 &&
-        put(environ, "wsgi.run_once", PyBool_FromLong(0)) == 0 &&
-        put(environ, "wsgi.input_terminated", PyBool_FromLong(1)) == 0 &&
-        put(environ, "wsgi.errors", wsgi_compat_new_ref(objects->errors)) == 0 &&
-        put(environ, "wsgi.file_wrapper",
-            wsgi_compat_new_ref((PyObject *)objects->wrapper_type)) == 0 &&
-        put(environ, "apache.version", server_version()) == 0 &&
-        put(environ, "mod_wsgi.version",
+        put(dict, "wsgi.run_once", PyBool_FromLong(0)) == 0 &&
+        put(dict, "wsgi.input_terminated", PyBool_FromLong(1)) == 0 &&
+        put(dict, "wsgi.errors", wsgi_compat_new_ref(objects->errors)) == 0 &&
+        put(dict, "wsgi.file_wrapper", wsgi_compat_new_ref((PyObject *)objects->wrapper_type)) ==
+            0 &&
+        put(dict, "apache.version", server_version()) == 0 &&
+        put(dict, "mod_wsgi.version",
             Py_BuildValue("(iii)", WSGI_INTERFACE_VERSION_MAJOR, WSGI_INTERFACE_VERSION_MINOR,
                           WSGI_INTERFACE_VERSION_PATCH)) == 0 &&
-        PyDict_SetItem(environ, objects->word_handler_script, empty) == 0)
+        PyDict_SetItem(dict, objects->word_handler_script, empty) == 0)
         result = 0;
     Py_XDECREF(empty);
-    objects->environ = environ;
+    objects->environ = dict;
     return result;
 }
 
@@ -219,8 +224,7 @@ static int replace_stream(struct wsgi_interp *interp, const char *name, enum wsg
 static int make_streams(struct wsgi_interp *interp)
 {
     interp->objects.errors = wsgi_stream_new(interp, WSGI_STREAM_ERRORS);
-    if (interp->objects.errors == NULL ||
-        replace_stream(interp, "stderr", WSGI_STREAM_STDERR) != 0)
+    if (interp->objects.errors == NULL || replace_stream(interp, "stderr", WSGI_STREAM_STDERR) != 0)
         return -1;
     if (wsgi_process.settings.flags & WSGI_PROCESS_SINGLE)
         return 0;
@@ -246,7 +250,7 @@ int wsgi_setup_interp(struct wsgi_interp *interp)
         wsgi_pymodules_install(interp) != 0 || make_streams(interp) != 0 ||
         make_template(interp) != 0)
         return -1;
-    return run_site_code();
+    return run_site_code(interp);
 }
 
 void wsgi_setup_clear(struct wsgi_interp *interp)

@@ -16,13 +16,12 @@
 #include "run.h"
 
 struct log_object {
-    PyObject_HEAD
-    enum wsgi_stream stream;
+    PyObject_HEAD enum wsgi_stream stream;
 };
 
 static const char *const stream_names[WSGI_STREAMS] = {"<stderr>", "<stdout>", "<wsgi.errors>"};
 
-/* ---- records ------------------------------------------------------------ */
+/* ---- records ------------------------------------------------------------- */
 
 /* Detached, or when `run` is NULL in any state. */
 static void put_record(struct wsgi_run *run, int level, const char *text, size_t size)
@@ -98,7 +97,8 @@ static void put_pieces(struct wsgi_run *run, int level, const char *text, size_t
 void wsgi_log_lines(int level, const char *text, size_t size)
 {
     struct wsgi_thread *thread = wsgi_thread_self();
-    struct wsgi_run *run = thread != NULL ? thread->run : NULL;
+    /* The connection of the request belongs to the parent of a forked process. */
+    struct wsgi_run *run = thread != NULL && !wsgi_process.forked ? thread->run : NULL;
     PyThreadState *state;
 
     if (run != NULL) {
@@ -113,7 +113,7 @@ void wsgi_log_lines(int level, const char *text, size_t size)
     PyEval_RestoreThread(state);
 }
 
-/* ---- lines -------------------------------------------------------------- */
+/* ---- lines --------------------------------------------------------------- */
 
 static void flush_line(struct wsgi_line *line)
 {
@@ -200,7 +200,7 @@ void wsgi_stream_drop_thread(struct wsgi_thread *thread)
     }
 }
 
-/* ---- mod_wsgi.Log --------------------------------------------------------- */
+/* ---- mod_wsgi.Log -------------------------------------------------------- */
 
 static PyObject *log_write(PyObject *self, PyObject *data)
 {
@@ -309,16 +309,11 @@ static void log_dealloc(PyObject *self)
 }
 
 static PyMethodDef log_methods[] = {
-    {"write", log_write, METH_O, NULL},
-    {"writelines", log_writelines, METH_O, NULL},
-    {"flush", log_flush, METH_NOARGS, NULL},
-    {"close", log_flush, METH_NOARGS, NULL},
-    {"fileno", log_fileno, METH_NOARGS, NULL},
-    {"isatty", log_false, METH_NOARGS, NULL},
-    {"readable", log_false, METH_NOARGS, NULL},
-    {"seekable", log_false, METH_NOARGS, NULL},
-    {"writable", log_true, METH_NOARGS, NULL},
-    {NULL, NULL, 0, NULL},
+    {"write", log_write, METH_O, NULL},         {"writelines", log_writelines, METH_O, NULL},
+    {"flush", log_flush, METH_NOARGS, NULL},    {"close", log_flush, METH_NOARGS, NULL},
+    {"fileno", log_fileno, METH_NOARGS, NULL},  {"isatty", log_false, METH_NOARGS, NULL},
+    {"readable", log_false, METH_NOARGS, NULL}, {"seekable", log_false, METH_NOARGS, NULL},
+    {"writable", log_true, METH_NOARGS, NULL},  {NULL, NULL, 0, NULL},
 };
 
 static PyGetSetDef log_members[] = {
@@ -334,7 +329,7 @@ static PyType_Slot log_slots[] = {
     {Py_tp_dealloc, (void *)log_dealloc},
     {Py_tp_methods, log_methods},
     {Py_tp_getset, log_members},
-    WSGI_COMPAT_SLOT_CLOSED {0, NULL},
+    WSGI_COMPAT_SLOT_CLOSED{0, NULL},
 };
 
 static PyType_Spec log_spec = {

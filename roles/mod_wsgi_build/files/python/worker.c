@@ -31,7 +31,7 @@ struct exchange {
     int started;
 };
 
-/* ---- transport --------------------------------------------------------------------------- */
+/* ---- transport ----------------------------------------------------------- */
 
 static int is_gone(const struct wsgi_connection *connection)
 {
@@ -134,7 +134,7 @@ static const struct wsgi_transport frame_transport = {
     .started = started,
 };
 
-/* ---- requests ------------------------------------------------------------------------------ */
+/* ---- requests ------------------------------------------------------------ */
 
 static int reject(struct wsgi_connection *connection, uint32_t sequence, uint16_t why)
 {
@@ -230,7 +230,7 @@ static int serve_request(struct wsgi_daemon *daemon, struct wsgi_connection *con
     return result != 0 || connection->lost ? -1 : 0;
 }
 
-/* ---- connections ---------------------------------------------------------------------------- */
+/* ---- connections --------------------------------------------------------- */
 
 static int welcome(struct wsgi_daemon *daemon, struct wsgi_connection *connection,
                    const struct wsgi_frame *frame, const unsigned char *payload)
@@ -239,6 +239,7 @@ static int welcome(struct wsgi_daemon *daemon, struct wsgi_connection *connectio
     struct wsgi_frame answer = {.type = WSGI_FRAME_WELCOME, .aux = (uint16_t)connection->index};
     struct wsgi_hello hello;
     const char *problem = NULL;
+    int level = WSGI_LOG_ERR;
 
     if (wsgi_hello_decode(payload, frame->length, &hello) != 0)
         problem = "the greeting is malformed";
@@ -246,14 +247,17 @@ static int welcome(struct wsgi_daemon *daemon, struct wsgi_connection *connectio
         problem = "the secret is wrong";
     else if (hello.version != WSGI_WIRE_VERSION)
         problem = "it speaks another version of the wire";
-    else if (hello.epoch != settings->epoch)
+    else if (hello.epoch != settings->epoch) {
         problem = "it means another process";
+        level = WSGI_LOG_DEBUG; /* it waited in the listener's queue while that one ended */
+    }
     if (problem != NULL) {
-        wsgi_log(WSGI_LOG_ERR, NULL, "WSGI%04d: connection %u was refused: %s",
+        wsgi_log(level, NULL, "WSGI%04d: connection %u was refused: %s",
                  WSGI_CODE_WIRE_VIOLATION, connection->index, problem);
         return -1;
     }
     connection->welcomed = 1;
+    wsgi_board_start(daemon->board, connection->index, 0); /* the last user's mark goes */
     __atomic_fetch_sub(&daemon->connections_new, 1, __ATOMIC_ACQ_REL);
     if (wsgi_connection_put(connection, &answer, NULL) != 0)
         return -1;
@@ -275,9 +279,8 @@ static void serve(struct wsgi_daemon *daemon, struct wsgi_connection *connection
         while ((received = wsgi_connection_receive(connection, &frame, &payload)) ==
                    WSGI_RECEIVE_FRAME &&
                result == 0)
-            result = frame.type == WSGI_FRAME_HELLO
-                         ? welcome(daemon, connection, &frame, payload)
-                         : serve_request(daemon, connection, &frame);
+            result = frame.type == WSGI_FRAME_HELLO ? welcome(daemon, connection, &frame, payload)
+                                                    : serve_request(daemon, connection, &frame);
         if (result != 0 || received == WSGI_RECEIVE_END) {
             wsgi_connection_close(daemon, connection);
             return;
@@ -360,7 +363,7 @@ static void accept_all(struct wsgi_daemon *daemon)
     wsgi_daemon_poke(daemon);
 }
 
-/* ---- threads ------------------------------------------------------------------------------------ */
+/* ---- threads ------------------------------------------------------------- */
 
 static void work(struct wsgi_daemon *daemon, unsigned char *out)
 {
@@ -417,8 +420,8 @@ int wsgi_workers_start(struct wsgi_daemon *daemon, int count)
     pthread_attr_setstacksize(&attributes, stack_size());
     while (daemon->worker_count < count && result == 0) {
         __atomic_fetch_add(&daemon->workers_left, 1, __ATOMIC_ACQ_REL);
-        result = pthread_create(&daemon->workers[daemon->worker_count], &attributes, worker,
-                                daemon);
+        result =
+            pthread_create(&daemon->workers[daemon->worker_count], &attributes, worker, daemon);
         if (result == 0)
             daemon->worker_count++;
         else

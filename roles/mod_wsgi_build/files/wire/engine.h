@@ -5,7 +5,8 @@
  * The engine never sees a request_rec; its host never sees a PyObject. A host hands over a
  * variable block and a table of functions, the engine runs the application and says how it
  * ended. All functions of the transport are called without the GIL held (no attached thread
- * state), on the thread that called run().
+ * state), one at a time; normally on the thread that called run(), but an application may read
+ * its input or call write() from a thread of its own while that one waits.
  */
 #ifndef WSGI_WIRE_ENGINE_H
 #define WSGI_WIRE_ENGINE_H

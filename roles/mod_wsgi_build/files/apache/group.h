@@ -12,8 +12,8 @@ struct wsgi_python {
     const char *interpreter; /* real path */
     const char *version;     /* "3.11.2" */
     const char *soabi;
-    const char *engine;      /* absolute path of the engine file */
-    const char *libpython;   /* absolute path, "" when there is no shared one */
+    const char *engine;    /* absolute path of the engine file */
+    const char *libpython; /* absolute path, "" when there is no shared one */
     const char *prefix;
     int is_default;
 };
@@ -26,7 +26,7 @@ struct wsgi_group {
     int id;             /* 1-based ordinal in the configuration */
 
     /* the options, checked */
-    const char *user_option;  /* as written, NULL when not given */
+    const char *user_option; /* as written, NULL when not given */
     const char *group_option;
     int processes;       /* >= 1 */
     int processes_given; /* written at all: wsgi.multiprocess */

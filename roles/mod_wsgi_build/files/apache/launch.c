@@ -417,7 +417,7 @@ static void __attribute__((noreturn)) run_interpreter(const struct wsgi_launch *
 {
     const struct wsgi_group *group = launch->group;
     char *arguments[] = {
-        (char *)(uintptr_t)group->interpreter, (char *)(uintptr_t) "-c",
+        (char *)(uintptr_t)group->interpreter, (char *)(uintptr_t)"-c",
         (char *)(uintptr_t)WSGI_LAUNCH_CODE,   (char *)(uintptr_t)group->python->engine,
         (char *)(uintptr_t)WSGI_TITLE_ROOM,    NULL};
     int error;

@@ -13,7 +13,7 @@
 #include "http_core.h"
 #include "log.h"
 
-#define WSGI_TICK 1000     /* ms: the longest sleep without a look at client and clock */
+#define WSGI_TICK 1000 /* ms: the longest sleep without a look at client and clock */
 /* While a body comes from a connection that cannot be polled (HTTP/2): the first look for more of
  * it after so many microseconds, each further one after twice as long, up to the second. */
 #define WSGI_BLIND_FIRST 100
@@ -611,8 +611,7 @@ static enum step wait_for_both(struct wsgi_relay *x)
         return read_failed(x);
     }
     /* While a body is wanted its reader sees that the client left. */
-    if (x->r->connection->aborted ||
-        (!body_wanted && (set[1].revents & (POLLHUP | POLLERR)))) {
+    if (x->r->connection->aborted || (!body_wanted && (set[1].revents & (POLLHUP | POLLERR)))) {
         return client_gone(x);
     }
     if (count > 0 && set[0].revents & (POLLIN | POLLHUP | POLLERR)) {

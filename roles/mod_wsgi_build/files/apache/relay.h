@@ -35,7 +35,7 @@ struct wsgi_relay {
     int out_count;
     apr_uint64_t credit;
     int started;
-    int more_body; /* BODY frames are to follow */
+    int more_body;   /* BODY frames are to follow */
     long blind_wait; /* microseconds until the next look for more of the body; 0: the first */
     int deaf;        /* the daemon does not read any more; it may still have said something */
 

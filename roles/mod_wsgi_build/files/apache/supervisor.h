@@ -11,7 +11,8 @@
 
 /* What a supervisor needs from the configuration. */
 struct wsgi_supervisor_settings {
-    const char *socket_prefix; /* absolute; sockets are PREFIX.<parent pid>.<generation>.<group>.<slot>.sock */
+    const char *socket_prefix; /* absolute; sockets are PREFIX.<parent
+                                  pid>.<generation>.<group>.<slot>.sock */
     uid_t apache_uid;          /* of the Apache children: owns the sockets, may connect */
     gid_t apache_gid;
     const char *server_description;

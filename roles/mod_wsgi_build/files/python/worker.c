@@ -252,8 +252,8 @@ static int welcome(struct wsgi_daemon *daemon, struct wsgi_connection *connectio
         level = WSGI_LOG_DEBUG; /* it waited in the listener's queue while that one ended */
     }
     if (problem != NULL) {
-        wsgi_log(level, NULL, "WSGI%04d: connection %u was refused: %s",
-                 WSGI_CODE_WIRE_VIOLATION, connection->index, problem);
+        wsgi_log(level, NULL, "WSGI%04d: connection %u was refused: %s", WSGI_CODE_WIRE_VIOLATION,
+                 connection->index, problem);
         return -1;
     }
     connection->welcomed = 1;

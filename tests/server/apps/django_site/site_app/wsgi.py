@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The entry point, as `django-admin startproject` writes it."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "site_app.settings")
+application = get_wsgi_application()

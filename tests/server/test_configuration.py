@@ -1,0 +1,415 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`httpd -t`: bad grammar is refused with directive, value and what is allowed."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import Layout, Module, application_venv, places, prove, request
+
+LATER_DIRECTIVES = (
+    "WSGIScriptAliasMatch ^/x /y.wsgi",
+    "WSGISocketRotation Off",
+    "WSGIAcceptMutex default",
+    "WSGIVerboseDebugging On",
+    "WSGIDontWriteBytecode On",
+    "WSGIPythonWarnings error",
+    "WSGIPythonOptimize 1",
+    "WSGIPythonEggs /tmp",
+    "WSGIPythonHashSeed random",
+    "WSGISwitchInterval 0.1",
+    "WSGIDestroyInterpreter Off",
+    "WSGIPerInterpreterGIL On",
+    "WSGIFreeThreading On",
+    "<WSGIInterpreterOptions>\n</WSGIInterpreterOptions>",
+    "WSGIRestrictStdin On",
+    "WSGIRestrictStdout On",
+    "WSGIRestrictSignal Off",
+    "WSGICaseSensitivity Off",
+    "WSGIRestrictProcess one",
+    "WSGIImportScript /x.wsgi process-group=%{GLOBAL} application-group=%{GLOBAL}",
+    "WSGIDispatchScript /x.wsgi",
+    "WSGIPassApacheRequest On",
+    "WSGIErrorOverride On",
+    "WSGIChunkedRequest On",
+    "WSGIMapHEADToGET Off",
+    "WSGIIgnoreActivity On",
+    "WSGITrustedProxyHeaders X-Forwarded-For",
+    "WSGITrustedProxies 127.0.0.1",
+    "WSGIEnableSendfile On",
+    "<Location /x>\nWSGIAccessScript /x.wsgi\n</Location>",
+    "<Location /x>\nWSGIAuthUserScript /x.wsgi\n</Location>",
+    "<Location /x>\nWSGIAuthGroupScript /x.wsgi\n</Location>",
+    "<Location /x>\nWSGIGroupAuthoritative On\n</Location>",
+    "WSGIHandlerScript name /x.wsgi",
+    "WSGIServerMetrics On",
+    "WSGITelemetryService unix:/tmp/x",
+    "WSGISlowRequests 1",
+    "WSGITelemetryOptions None",
+)
+
+LATER_OPTIONS = (
+    "supplementary-groups=daemon",
+    "chroot=/srv",
+    "python-eggs=/tmp",
+    "switch-interval=0.1",
+    "stack-size=1000000",
+    "maximum-requests=10",
+    "startup-timeout=5",
+    "deadlock-timeout=5",
+    "inactivity-timeout=5",
+    "request-timeout=5",
+    "interrupt-timeout=5",
+    "graceful-timeout=5",
+    "eviction-timeout=5",
+    "restart-interval=5",
+    "connect-timeout=5",
+    "socket-timeout=5",
+    "queue-timeout=5",
+    "listen-backlog=10",
+    "send-buffer-size=1024",
+    "receive-buffer-size=1024",
+    "header-buffer-size=8192",
+    "response-buffer-size=65536",
+    "response-socket-timeout=5",
+    "response-flush-delay=5",
+    "socket-user=daemon",
+    "script-user=daemon",
+    "script-group=daemon",
+    "cpu-time-limit=5",
+    "cpu-priority=5",
+    "memory-limit=1000000000",
+    "virtual-memory-limit=1000000000",
+    "server-metrics=On",
+)
+
+OPTIONS = [
+    "user",
+    "group",
+    "processes",
+    "threads",
+    "umask",
+    "home",
+    "lang",
+    "locale",
+    "python-home",
+    "python-path",
+    "display-name",
+    "shutdown-timeout",
+]
+
+BAD_EVERYWHERE = (
+    # line, words the refusal has to hold
+    ("WSGIScriptAlias /x", ["WSGIScriptAlias"]),
+    ("WSGIScriptAlias /x /y.wsgi thread=1", ["thread"]),
+    ("WSGIScriptAlias /x /y.wsgi process-group", ["process-group"]),
+    ("WSGIScriptAlias /x /y.wsgi process-group=", ["process-group"]),
+    ("WSGIScriptAlias /x /y.wsgi application-group=", ["application-group"]),
+    ("WSGIScriptAlias /x /y.wsgi callable-object=", ["callable-object"]),
+    ("WSGIScriptAlias /x /y.wsgi pass-authorization=maybe", ["pass-authorization"]),
+    ("WSGIScriptAlias /x /y.wsgi process-group=nope application-group=x", ["WSGIScriptAlias"]),
+    ("WSGIDaemonProcess", ["WSGIDaemonProcess"]),
+    ("WSGIDaemonProcess one thread=5", ["thread"]),
+    ("WSGIDaemonProcess one threads", ["threads"]),
+    ("WSGIDaemonProcess one =5", ["=5"]),
+    ("WSGIDaemonProcess one processes=0", ["processes"]),
+    ("WSGIDaemonProcess one threads=-1", ["threads"]),
+    ("WSGIDaemonProcess one threads=65534", ["threads"]),
+    ("WSGIDaemonProcess one user=nobody-has-this-name", ["nobody-has-this-name"]),
+    ("WSGIDaemonProcess one group=nobody-has-this-name", ["nobody-has-this-name"]),
+    ("WSGIDaemonProcess one user=#4294967", ["user"]),
+    ("WSGIDaemonProcess one user=root", ["user"]),
+    ("WSGIDaemonProcess one home=relative/path", ["home"]),
+    ("WSGIDaemonProcess one\nWSGIDaemonProcess one", ["WSGIDaemonProcess"]),
+    ("WSGIPassAuthorization perhaps", ["WSGIPassAuthorization", "On"]),
+    ("WSGIScriptReloading perhaps", ["WSGIScriptReloading", "On"]),
+    ("WSGIRestrictEmbedded perhaps", ["WSGIRestrictEmbedded", "On"]),
+    ("WSGIProcessGroup", ["WSGIProcessGroup"]),
+    ("WSGIApplicationGroup", ["WSGIApplicationGroup"]),
+    ("WSGICallableObject", ["WSGICallableObject"]),
+    ("WSGIPythonHome", ["WSGIPythonHome"]),
+    ("WSGIPythonPath", ["WSGIPythonPath"]),
+    ("WSGISocketPrefix", ["WSGISocketPrefix"]),
+)
+
+# What 6.1.1 takes in silence or says without the value and the choice.
+BAD_IN_OURS = (
+    ("WSGIDaemonProcess one threads=5x", ["WSGIDaemonProcess", "threads", "5x"]),
+    ("WSGIDaemonProcess one threads=many", ["WSGIDaemonProcess", "threads", "many"]),
+    ("WSGIDaemonProcess one processes=2.5", ["WSGIDaemonProcess", "processes", "2.5"]),
+    ("WSGIDaemonProcess one umask=9", ["WSGIDaemonProcess", "umask", "9"]),
+    ("WSGIDaemonProcess one umask=01000", ["WSGIDaemonProcess", "umask", "01000"]),
+    ("WSGIDaemonProcess one shutdown-timeout=-1", ["shutdown-timeout", "-1"]),
+    ("WSGIDaemonProcess one shutdown-timeout=soon", ["shutdown-timeout", "soon"]),
+    ("WSGIDaemonProcess one threads=0", ["WSGIDaemonProcess", "threads", "yet"]),
+    ("WSGIDaemonProcess one user=", ["WSGIDaemonProcess", "user"]),
+    ("WSGIDaemonProcess one home=", ["WSGIDaemonProcess", "home"]),
+    ("WSGIDaemonProcess one thread=5", ["WSGIDaemonProcess", "thread", *OPTIONS]),
+    (
+        "WSGIScriptAlias /x /y.wsgi thread=1",
+        ["WSGIScriptAlias", "thread", "application-group", "process-group", "callable-object"],
+    ),
+    ("WSGIScriptAlias /x /y.wsgi pass-authorization=maybe", ["maybe", "On", "Off"]),
+    ("WSGIScriptAlias /x /y.wsgi process-group='a", ["WSGIScriptAlias", "quote"]),
+    ("WSGIDaemonProcess one\nWSGIDaemonProcess one", ["one", "httpd.conf:"]),
+    ("WSGIRestrictEmbedded perhaps", ["perhaps", "On", "Off"]),
+)
+
+
+@pytest.mark.parametrize(("line", "words"), BAD_EVERYWHERE)
+def test_bad_lines_are_refused(module: Module, line: str, words: list[str]) -> None:
+    """Both refuse; ours also names file, line and what is wrong."""
+    proof = prove(line)
+    assert proof.status != 0, "httpd -t accepted it"
+    if not module.peer:
+        assert "httpd.conf" in proof.output, "file and line are named"
+        for word in words:
+            assert word in proof.output, proof.output
+
+
+@pytest.mark.ours("6.1.1 accepts these, or does not say the value and what is allowed")
+@pytest.mark.parametrize(("line", "words"), BAD_IN_OURS)
+def test_refusals_say_value_and_choice(line: str, words: list[str]) -> None:
+    proof = prove(line)
+    assert proof.status != 0, "httpd -t accepted it"
+    for word in words:
+        assert word in proof.output, proof.output
+
+
+@pytest.mark.ours("directives that come later are refused by name")
+@pytest.mark.parametrize("line", LATER_DIRECTIVES, ids=lambda line: line.split()[0].strip("<>"))
+def test_later_directives_are_not_there_yet(line: str) -> None:
+    proof = prove(line)
+    assert proof.status != 0
+    name = next(word for word in line.replace("<", " ").replace(">", " ").split() if "WSGI" in word)
+    assert name in proof.output
+    assert "yet" in proof.output
+    assert "Invalid command" not in proof.output, "the module knows the name"
+
+
+@pytest.mark.ours("options that come later are refused by name")
+@pytest.mark.parametrize("option", LATER_OPTIONS, ids=lambda option: option.split("=")[0])
+def test_later_daemon_options_are_not_there_yet(option: str) -> None:
+    proof = prove(f"WSGIDaemonProcess one {option}")
+    assert proof.status != 0
+    assert option.split("=")[0] in proof.output
+    assert "yet" in proof.output
+
+
+def test_the_lists_are_complete() -> None:
+    """49 directives and 44 options in 6.1.1, of which 11 and 12 are here."""
+    assert (len(LATER_DIRECTIVES), len(LATER_OPTIONS), len(OPTIONS)) == (38, 32, 12)
+
+
+def accepted(layout: Layout) -> str:
+    """Every directive and option of ours in its good forms."""
+    group = f"user={layout_user()}" if layout_user() else ""
+    return f"""
+WSGIRestrictEmbedded off
+WSGIPythonPath /tmp:/var/tmp
+WSGIDaemonProcess one {group} processes=2 threads=3 umask=0027 home=/tmp lang=C.UTF-8 \\
+    locale=C.UTF-8 python-path=/tmp:/var/tmp display-name=%{{GROUP}} shutdown-timeout=10
+WSGIDaemonProcess "two words" display-name="a name" home='/tmp'
+WSGIDaemonProcess three python-path="/tmp" threads=1
+WSGIProcessGroup one
+WSGIApplicationGroup %{{GLOBAL}}
+WSGICallableObject app
+WSGIPassAuthorization ON
+WSGIScriptReloading oFF
+WSGIScriptAlias /x {layout.apps}/environ.wsgi process-group=one application-group=%{{GLOBAL}}
+WSGIScriptAlias /y {layout.apps}/ callable-object=app pass-authorization=off
+WSGIScriptAlias /z "{layout.apps}/no such file.wsgi"
+<Directory /tmp>
+    WSGIProcessGroup "two words"
+    WSGIApplicationGroup shared
+    WSGICallableObject other
+    WSGIPassAuthorization On
+    WSGIScriptReloading On
+</Directory>
+"""
+
+
+def layout_user() -> str:
+    """The server's user when the tests run as root."""
+    return places().user
+
+
+def test_good_lines_are_accepted() -> None:
+    proof = prove(accepted)
+    assert proof.status == 0, proof.output
+    assert proof.output.strip() == "Syntax OK"
+
+
+SCOPES = {
+    "host": "<VirtualHost *:1>\n{}\n</VirtualHost>",
+    "directory": "<Directory /tmp>\n{}\n</Directory>",
+    "location": "<Location /x>\n{}\n</Location>",
+}
+PLACES: tuple[tuple[str, set[str]], ...] = (
+    ("WSGIScriptAlias /x /y.wsgi", {"host"}),
+    ("WSGIDaemonProcess one", {"host"}),
+    ("WSGIProcessGroup one", {"host", "directory", "location"}),
+    ("WSGIApplicationGroup one", {"host", "directory", "location"}),
+    ("WSGICallableObject one", {"host", "directory", "location"}),
+    ("WSGIPassAuthorization On", {"host", "directory", "location"}),
+    ("WSGIScriptReloading On", {"host", "directory", "location"}),
+    ("WSGIPythonHome /usr", set()),
+    ("WSGIPythonPath /usr", set()),
+    ("WSGISocketPrefix run/x", set()),
+    ("WSGIRestrictEmbedded On", set()),
+)
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.parametrize(("line", "allowed"), PLACES, ids=[line.split()[0] for line, _ in PLACES])
+def test_contexts(line: str, allowed: set[str], scope: str) -> None:
+    proof = prove(SCOPES[scope].format(line))
+    assert (proof.status == 0) == (scope in allowed), proof.output
+    if scope not in allowed:
+        assert line.split()[0] in proof.output
+
+
+@pytest.mark.parametrize("line", ["WSGIProcessGroup one", "WSGICallableObject other"])
+def test_htaccess(new_server: Any, line: str) -> None:
+    """WSGICallableObject may stand in .htaccess, WSGIProcessGroup never."""
+
+    def configure(layout: Layout) -> str:
+        return (
+            f"<Directory {layout.htdocs}>\nAllowOverride FileInfo\nOptions +ExecCGI\n"
+            "AddHandler wsgi-script .wsgi\n</Directory>\n"
+        )
+
+    server = new_server(configure).start()
+    text = (server.layout.apps / "environ.wsgi").read_text().replace("second", "other")
+    server.layout.write_app("../htdocs/env.wsgi", text)
+    server.layout.write_app("../htdocs/.htaccess", line + "\n")
+    reply = server.get("/env.wsgi")
+    if "Process" in line:
+        assert reply.status == 500
+        server.expect("WSGIProcessGroup not allowed here")
+    else:
+        assert reply.json()["test.entry"] == "other"
+
+
+def test_duplicate_group_in_another_host_is_refused(module: Module) -> None:
+    """Names are unique over the whole server; ours says where the first one is."""
+    proof = prove("WSGIDaemonProcess one\n<VirtualHost *:1>\nWSGIDaemonProcess one\n</VirtualHost>")
+    assert proof.status != 0
+    if not module.peer:
+        assert "WSGIDaemonProcess one" in proof.output
+        assert proof.output.count("httpd.conf:") >= 1, proof.output
+
+
+# ---- facts about the file system -----------------------------------------------------------
+
+
+@pytest.mark.ours("6.1.1 takes any home and fails at the first request")
+@pytest.mark.parametrize("directive", ["WSGIPythonHome {}", "WSGIDaemonProcess one python-home={}"])
+@pytest.mark.parametrize("kind", ["missing", "empty", "site-packages"])
+def test_bad_python_home_is_refused(tmp_path: Path, directive: str, kind: str) -> None:
+    venv = application_venv()
+    home = {
+        "missing": tmp_path / "no-such-home",
+        "empty": tmp_path,
+        "site-packages": next((venv / "lib").glob("python3*/site-packages")),
+    }[kind]
+    proof = prove(directive.format(home))
+    assert proof.status != 0
+    assert str(home) in proof.output
+    assert directive.split()[0] in proof.output
+    if kind == "site-packages":
+        assert f"{venv}" in proof.output.replace(str(home), ""), "the remedy names the venv"
+
+
+@pytest.mark.ours("6.1.1 finds out when the process or its socket cannot be made")
+@pytest.mark.parametrize("line", ["WSGIDaemonProcess one home={}", "WSGISocketPrefix {}/wsgi\nWSGIDaemonProcess one"])
+def test_missing_directories_are_refused(line: str) -> None:
+    missing = Path("/tmp/no-such-directory")
+    proof = prove(line.format(missing))
+    assert proof.status != 0
+    assert str(missing) in proof.output
+    assert line.split()[0] in proof.output
+    assert "No such file or directory" in proof.output
+
+
+@pytest.mark.needs_root
+@pytest.mark.ours("6.1.1 finds out when the process cannot be made")
+def test_home_that_the_user_may_not_enter_is_refused() -> None:
+    closed = Path(tempfile.mkdtemp(dir="/tmp"))  # only root may enter
+    try:
+        (closed / "home").mkdir()
+        proof = prove(f"WSGIDaemonProcess one home={closed}/home")
+    finally:
+        shutil.rmtree(closed)
+    assert proof.status != 0
+    assert f"{closed}/home" in proof.output
+    assert places().user in proof.output or "Permission denied" in proof.output
+
+
+@pytest.mark.ours("6.1.1 takes a directory only")
+def test_python_home_may_be_the_interpreter(new_server: Any) -> None:
+    venv = application_venv()
+    server = new_server(
+        lambda layout: (
+            f"""
+WSGIDaemonProcess one python-home={venv}/bin/python threads=2
+WSGIDaemonProcess two python-home={venv} threads=2
+WSGIScriptAlias /one {layout.apps}/process.wsgi process-group=one application-group=%{{GLOBAL}}
+WSGIScriptAlias /two {layout.apps}/process.wsgi process-group=two application-group=%{{GLOBAL}}
+"""
+        )
+    )
+    assert server.prove().status == 0
+    server.start()
+    assert server.get("/one").json()["prefix"] == str(venv)
+    assert server.get("/two").json()["prefix"] == str(venv)
+
+
+@pytest.mark.ours("in 6.1.1 a bad home shows at the first request, as 500")
+def test_cold_start_puts_only_the_broken_group_out_of_service(new_server: Any) -> None:
+    server = new_server(
+        lambda layout: (
+            f"""
+<VirtualHost *:{layout.ports[0]}>
+    ServerName broken.invalid
+    ErrorLog {layout.logs}/broken.log
+    WSGIDaemonProcess broken python-home={layout.root}/no-such-home threads=2
+    WSGIScriptAlias / {layout.apps}/process.wsgi process-group=broken
+</VirtualHost>
+<VirtualHost *:{layout.ports[1]}>
+    ServerName fine.invalid
+    WSGIDaemonProcess fine threads=2
+    WSGIScriptAlias / {layout.apps}/process.wsgi process-group=fine
+</VirtualHost>
+"""
+        ),
+        ports=2,
+    )
+    proof = server.prove()
+    assert proof.status != 0
+    assert f"{server.layout.root}/no-such-home" in proof.output
+    server.start()
+    fine = request(server.layout.ports[1], "GET", "/").json()
+    assert fine["process_group"] == "fine"
+    (line,) = server.expect("no-such-home", log="broken")
+    assert "request" not in line.text, "one line at the start says which home is missing"
+    reply = server.get("/")
+    assert reply.status == 503
+    assert reply.get("Retry-After")
+    (line,) = server.expect(r"WSGI1000: .*, request \S+$", log="broken")
+    assert "no-such-home" in line.text
+    assert request(server.layout.ports[1], "GET", "/").status == 200
+
+
+@pytest.mark.ours("6.1.1 warns, and the group then never answers")
+def test_socket_path_that_is_too_long_is_refused() -> None:
+    proof = prove(f"WSGISocketPrefix /tmp/{'x' * 110}/wsgi\nWSGIDaemonProcess one")
+    assert proof.status != 0
+    assert "WSGISocketPrefix" in proof.output
+    assert "x" * 110 in proof.output

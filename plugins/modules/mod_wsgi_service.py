@@ -318,8 +318,9 @@ class Service:
         """Let the service start with the host, or not; only systemd is asked, others do so by installing."""
         if self.manager != "systemd":
             return False
-        now = run(Command(["systemctl", "is-enabled", self.service])).out.strip() == "enabled"
-        if now == enabled:
+        # Other answers (static, masked, linked) are somebody's decision.
+        now = run(Command(["systemctl", "is-enabled", self.service])).out.strip()
+        if now != ("disabled" if enabled else "enabled"):
             return False
         if not check_mode:
             answer = run(Command(["systemctl", "enable" if enabled else "disable", self.service]), 30.0, merge=True)

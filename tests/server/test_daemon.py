@@ -7,6 +7,7 @@ import grp
 import os
 import pwd
 import signal
+import time
 
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 
 from harness import Server, application_venv, places, processes, wait_until
 from harness.calls import Call, entered, one_group, words
+from harness.client import RawConnection
 from harness.processes import children_of, command_line, parent_of
 
 # ---- options -------------------------------------------------------------------------------
@@ -218,3 +220,21 @@ def test_more_requests_than_threads_wait_their_turn(new_server: Any) -> None:
     (scratch / "gate").touch()
     assert [call.result().status for call in calls] == [200] * 10
     assert len(words(scratch / "in")) == 10, "each ran once"
+
+
+def test_a_client_that_only_stopped_sending_gets_its_answer(new_server: Any) -> None:
+    """A half-closed connection is no sign that nobody waits: one such request runs, one is queued."""
+    server = new_server(one_group("processes=1 threads=1")).start()
+    scratch = server.layout.scratch
+    target = f"/?entered={scratch}/in&gate={scratch}/gate".encode()
+    request = b"GET " + target + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    with RawConnection(server.layout.port) as running, RawConnection(server.layout.port) as queued:
+        running.send(request)
+        running.finish_sending()
+        entered(scratch / "in")
+        queued.send(request)
+        queued.finish_sending()
+        time.sleep(2.5)  # whoever waits looks after its client once a second
+        (scratch / "gate").touch()
+        assert running.receive_all().startswith(b"HTTP/1.1 200 ")
+        assert queued.receive_all().startswith(b"HTTP/1.1 200 ")

@@ -161,6 +161,36 @@ class Server:
                 return pid
             time.sleep(0.1)
 
+    def generation(self, pid_file: str) -> tuple[int, int] | None:
+        """Return what tells one server generation from the next.
+
+        httpd writes its PidFile anew at a start, a restart and a graceful restart, when the new configuration is
+        in force and its ports are open: the file is another one then, or at least a later one (before 2.4.5x).
+        """
+        try:
+            about = os.stat(pid_file)
+        except OSError:
+            return None
+        return about.st_ino, about.st_mtime_ns
+
+    def wait_for_generation(self, pid_file: str, before: tuple[int, int] | None, pid: int, seconds: float) -> int:
+        """Wait until a server generation is up that did not write C(before); returns the parent's process id.
+
+        C(pid) is a parent that must live on, 0 if it may be another one. 0 is returned when no new generation
+        came up in time, or when that parent ended.
+        """
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if pid and not self._is_ours(pid):
+                return 0
+            now = self.generation(pid_file)
+            if now is not None and now != before:
+                running = self.parent(pid_file)
+                if running:
+                    return running
+            time.sleep(0.05)
+        return 0
+
     # ---- listeners ----
 
     def has_listener(self, listener: Listener) -> bool:

@@ -172,7 +172,6 @@ error_log:
 """
 
 import os
-import time
 
 from typing import Any
 
@@ -194,8 +193,6 @@ _WORDS = {
     "openrc": {"start": "start", "graceful": "reload", "restart": "restart", "stop": "stop"},
     "sysv": {"start": "start", "graceful": "reload", "restart": "restart", "stop": "stop"},
 }
-# How long a parent that cannot read its configuration again takes to end.
-_RELOAD_SECONDS = 1.0
 
 
 class Failure(Exception):
@@ -303,16 +300,30 @@ class Service:
 
     def act(self, action: str, pid: int) -> None:
         """Do it and wait for the effect; C(pid) is the parent that runs now."""
-        if action in ("graceful", "restart", "start"):
-            self._test()
+        if action == "stop":
+            self._stop()
+            return
+        self._test()
+        pid_file = self.server.run_configuration().get("PidFile", "")
+        before = self.server.generation(pid_file)
+        survivor = pid if action == "graceful" else 0
         answer = run(Command(self._command(action)), float(self.seconds), merge=True)
-        if action == "graceful":
-            time.sleep(_RELOAD_SECONDS)
-        running = self.server.wait_for_parent(action != "stop", self.seconds if answer.rc == 0 else 2.0)
-        if answer.rc != 0 or bool(running) != (action != "stop"):
-            raise Failure(f"{' '.join(self._command(action))} failed:\n{self._said(answer)}")
-        if action == "graceful" and pid and running != pid:
-            raise Failure("the server did not survive the graceful restart; another process serves now")
+        seconds = float(self.seconds) if answer.rc == 0 else 2.0
+        running = self.server.wait_for_generation(pid_file, before, survivor, seconds)
+        if answer.rc == 0 and running:
+            return
+        if survivor and self.server.parent(pid_file) != survivor:
+            raise Failure(f"the server did not survive the graceful restart:\n{self._said(answer)}")
+        raise Failure(
+            f"{' '.join(self._command(action))} failed, no new server generation came up within {seconds:.0f} s:\n"
+            f"{self._said(answer)}"
+        )
+
+    def _stop(self) -> None:
+        answer = run(Command(self._command("stop")), float(self.seconds), merge=True)
+        running = self.server.wait_for_parent(False, self.seconds if answer.rc == 0 else 2.0)
+        if answer.rc != 0 or running:
+            raise Failure(f"{' '.join(self._command('stop'))} failed:\n{self._said(answer)}")
 
     def enable(self, enabled: bool, check_mode: bool) -> bool:
         """Let the service start with the host, or not; only systemd is asked, others do so by installing."""

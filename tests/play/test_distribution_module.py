@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from collections.abc import Iterator
 import pytest
 
 from throwaway import Host, Outcome
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a throw-away host needs root: run make test as root")
 
 FOREIGN_SCRIPT = """\
 def application(environ, start_response):

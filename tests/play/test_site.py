@@ -7,6 +7,7 @@ The tests of this file follow one another on one host, as a person would go on.
 from __future__ import annotations
 
 import json
+import os
 import re
 
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from collections.abc import Iterator
 import pytest
 
 from throwaway import Host, Outcome
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a throw-away host needs root: run make test as root")
 
 PORTS = (8080, 8081)
 # Where a second run may not touch anything: configuration, module, applications.

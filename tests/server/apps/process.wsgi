@@ -32,6 +32,17 @@ def current_umask():
         return next(line.split()[1] for line in lines if line.startswith("Umask:"))
 
 
+def descriptors():
+    """What is open, and where it leads; other threads open and close some meanwhile."""
+    found = {}
+    for number in os.listdir("/proc/self/fd"):
+        try:
+            found[number] = os.readlink(f"/proc/self/fd/{number}")
+        except FileNotFoundError:
+            continue
+    return found
+
+
 def facts():
     return {
         "pid": os.getpid(),
@@ -64,10 +75,7 @@ def facts():
                     for name in ("SIGPIPE", "SIGCHLD", "SIGHUP", "SIGALRM", "SIGUSR1",
                                  "SIGTERM", "SIGINT", "SIGQUIT")},
         "blocked": sorted(int(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, [])),
-        "descriptors": {number: os.readlink(f"/proc/self/fd/{number}")
-                        for number in os.listdir("/proc/self/fd")
-                        if os.path.exists(f"/proc/self/fd/{number}")
-                        or os.path.islink(f"/proc/self/fd/{number}")},
+        "descriptors": descriptors(),
     }
 
 

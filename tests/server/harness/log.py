@@ -22,6 +22,8 @@ ROUTINE = re.compile(
     r"|AH00094: Command line"
     r"|AH00491|AH00295|AH00169"  # caught SIGTERM, shutting down
     r"|AH00492|AH00493|AH00171"  # graceful restart, graceful stop
+    # A stop closes client sockets under the event MPM's workers; one may just be done with a request.
+    r"|\(9\)Bad file descriptor: AH03093"
 )
 
 

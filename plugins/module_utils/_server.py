@@ -151,15 +151,15 @@ class Server:
         except OSError:
             return False
 
-    def wait_for_parent(self, running: bool, seconds: float) -> int:
-        """Wait until a parent is there (or none is); returns its process id, 0 for none."""
+    def wait_until_stopped(self, seconds: float) -> bool:
+        """Wait until no parent runs any more; tells whether that came true in time."""
         deadline = time.monotonic() + seconds
         pid_file = self.run_configuration().get("PidFile", "")
-        while True:
-            pid = self.parent(pid_file)
-            if bool(pid) == running or time.monotonic() > deadline:
-                return pid
+        while self.parent(pid_file):
+            if time.monotonic() > deadline:
+                return False
             time.sleep(0.1)
+        return True
 
     def generation(self, pid_file: str) -> tuple[int, int] | None:
         """Return what tells one server generation from the next.

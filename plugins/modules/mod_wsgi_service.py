@@ -321,8 +321,8 @@ class Service:
 
     def _stop(self) -> None:
         answer = run(Command(self._command("stop")), float(self.seconds), merge=True)
-        running = self.server.wait_for_parent(False, self.seconds if answer.rc == 0 else 2.0)
-        if answer.rc != 0 or running:
+        stopped = self.server.wait_until_stopped(float(self.seconds) if answer.rc == 0 else 2.0)
+        if answer.rc != 0 or not stopped:
             raise Failure(f"{' '.join(self._command('stop'))} failed:\n{self._said(answer)}")
 
     def enable(self, enabled: bool, check_mode: bool) -> bool:

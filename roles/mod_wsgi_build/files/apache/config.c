@@ -191,7 +191,7 @@ const char *wsgi_config_python_path(cmd_parms *cmd, void *directory, const char 
 
     (void)directory;
     if (error == NULL)
-        settings_of(cmd->pool)->python_path = wsgi_config_split_path(cmd->pool, path);
+        settings_of(cmd->pool)->outside.python_path = wsgi_config_split_path(cmd->pool, path);
     return error;
 }
 

@@ -5,18 +5,52 @@
 
 #include "httpd.h"
 #include "http_config.h"
+#include "ap_regex.h"
 #include "group.h"
 
 struct wsgi_pythons;
 
-/* One WSGIScriptAlias. Options that were not given are NULL or -1. Lives in pconf. */
+/* One WSGIScriptAlias or WSGIScriptAliasMatch. Options that were not given are NULL or -1. Lives in
+ * pconf. */
 struct wsgi_alias {
     const char *location;
+    const ap_regex_t *regex; /* of the Match form, else NULL */
+    const char *where;       /* "file:line" */
+    const server_rec *server;
     const char *target;
     const char *process_group; /* "" is embedded */
     const char *application_group;
     const char *callable_object; /* taken literally, unlike the directive's */
     int pass_authorization;
+};
+
+/* One WSGIHandlerScript. */
+struct wsgi_handler_script {
+    const char *name; /* of the handler */
+    const char *file;
+    const char *process_group; /* options: NULL or -1 when not given */
+    const char *application_group;
+    int pass_authorization;
+};
+
+/* A script that decides: file NULL when there is none; application_group never NULL then. */
+struct wsgi_decider {
+    const char *file;
+    const char *application_group; /* as written; "" is the main interpreter */
+};
+
+/* What can be set per interpreter: outside of sections, and in <WSGIInterpreterOptions>. */
+struct wsgi_scope {
+    const char *process_group;       /* selector; NULL: every one, "" is embedded */
+    const char *application_group;   /* selector; NULL: every one, "" is the main interpreter */
+    const char *where;               /* "file:line" of the section */
+    apr_array_header_t *python_path; /* const char *; NULL when not given */
+    int64_t switch_interval;         /* microseconds, 0 when not given */
+    int restrict_stdin;              /* this and the next: -1 when not given */
+    int restrict_stdout;
+    int restrict_signal;
+    int own_gil;
+    int free_threading;
 };
 
 /* What there is once in the whole server. Made anew with each configuration, in pconf. */
@@ -27,8 +61,26 @@ struct wsgi_settings {
     const char *socket_prefix_where;      /* "file:line", NULL for the default */
     const char *python_home;              /* WSGIPythonHome */
     const char *python_home_where;
-    apr_array_header_t *python_path; /* const char *; NULL when not given */
-    int restrict_embedded;           /* -1 when not given */
+    struct wsgi_scope outside;    /* of sections; its paths are for embedded mode only, and so is
+                                     its switch interval */
+    apr_array_header_t *sections; /* struct wsgi_scope *, in their order */
+    const char *python_eggs;      /* embedded mode only; NULL when not given */
+    apr_array_header_t *python_warnings; /* const char *, in their order; may be empty */
+    int python_optimize;                 /* 0, 1, 2 */
+    const char *hash_seed;               /* "random" or a number; NULL when not given */
+    int dont_write_bytecode;             /* this and the next: -1 when not given */
+    int restrict_embedded;
+    int destroy_interpreter;
+    int case_sensitivity;
+    int socket_rotation;
+    int server_metrics;
+    const char *telemetry_target; /* absolute path, NULL when off */
+    int64_t telemetry_interval;   /* microseconds */
+    int64_t slow_requests;        /* microseconds, 0 when off */
+    unsigned telemetry_options;   /* WSGI_TELEMETRY_* */
+    /* Something needs Python in Apache's children whatever WSGIRestrictEmbedded says: a script that
+     * decides, or an import script of embedded mode. */
+    int python_needed;
 
     /* found out by facts.c */
     const struct wsgi_pythons *pythons;
@@ -48,9 +100,33 @@ struct wsgi_directory {
     const char *process_group;
     const char *application_group;
     const char *callable_object;
-    int pass_authorization;
+    int pass_authorization; /* this and the next: -1 when not given */
     int script_reloading;
+    int pass_apache_request;
+    int error_override;
+    int chunked_request;
+    int ignore_activity;
+    int enable_sendfile;
+    int map_head;                   /* enum wsgi_map_head */
+    struct wsgi_decider dispatch;   /* WSGIDispatchScript */
+    struct wsgi_decider access;     /* WSGIAccessScript */
+    struct wsgi_decider auth_user;  /* WSGIAuthUserScript */
+    struct wsgi_decider auth_group; /* WSGIAuthGroupScript */
+    apr_table_t
+        *restrict_process;        /* allowed names as keys, case ignored, "%{GLOBAL}" is ""; NULL */
+    apr_array_header_t *handlers; /* struct wsgi_handler_script; the last of a name counts; NULL */
+    apr_array_header_t *trusted_headers; /* const char *, "HTTP_X_FORWARDED_FOR", in order; NULL */
+    apr_array_header_t *trusted_proxies; /* apr_ipsubnet_t *; NULL when not given */
 };
+
+enum wsgi_map_head {
+    WSGI_MAP_HEAD_UNSET = -1,
+    WSGI_MAP_HEAD_OFF,
+    WSGI_MAP_HEAD_ON,
+    WSGI_MAP_HEAD_AUTO
+};
+
+#define WSGI_TELEMETRY_USER_AGENT 0x1u
 
 void *wsgi_config_create_server(apr_pool_t *pool, server_rec *s);
 void *wsgi_config_merge_server(apr_pool_t *pool, void *parent, void *child);

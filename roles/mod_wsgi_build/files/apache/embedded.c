@@ -164,7 +164,7 @@ static void put_mpm(struct wsgi_vars_writer *writer)
 
 static void put_python(struct wsgi_vars_writer *writer, const struct wsgi_settings *settings)
 {
-    const apr_array_header_t *path = settings->python_path;
+    const apr_array_header_t *path = settings->outside.python_path;
     int i;
 
     wsgi_vars_put_text(writer, WSGI_PARAM_INTERPRETER, settings->interpreter);

@@ -20,6 +20,8 @@ struct wsgi_target {
     const char *callable_object;
     int pass_authorization;
     int script_reloading;
+    const char *handler_script; /* file of the WSGIHandlerScript, NULL for a plain script */
+    int in_main; /* the main-interpreter rule: runs in the main interpreter of its daemon */
 };
 
 void wsgi_names_find(request_rec *r, struct wsgi_target *target);

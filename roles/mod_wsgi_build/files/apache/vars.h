@@ -5,11 +5,18 @@
 
 #include "httpd.h"
 #include "names.h"
+#include "../wire/engine.h"
 #include "../wire/vars.h"
 
 /* Begins and ends `writer`, which the caller frees in any case. `has_body` is what body.c found.
  * 0, or -1: no memory, or a value too large to describe. */
 int wsgi_vars_build(request_rec *r, const struct wsgi_target *target, int has_body,
                     struct wsgi_vars_writer *writer);
+
+/* The reduced block for a script that decides (behaviour reference 3.5, 3.6): CGI variables with
+ * SERVER_SIGNATURE and REMOTE_HOST, never a credential; for the dispatch script the raw
+ * environment of the request, too. `application_group` is already expanded. */
+int wsgi_vars_build_question(request_rec *r, enum wsgi_question_kind kind, const char *script,
+                             const char *application_group, struct wsgi_vars_writer *writer);
 
 #endif

@@ -22,6 +22,8 @@ static const struct text_place texts[] = {
     {WSGI_PARAM_LISTENER_HOST, offsetof(struct wsgi_call, listener_host)},
     {WSGI_PARAM_LISTENER_PORT, offsetof(struct wsgi_call, listener_port)},
     {WSGI_PARAM_REQUEST_HANDLER, offsetof(struct wsgi_call, handler)},
+    {WSGI_PARAM_HANDLER_SCRIPT, offsetof(struct wsgi_call, handler_script)},
+    {WSGI_PARAM_RESOURCE, offsetof(struct wsgi_call, resource)},
 };
 
 static const struct text_place numbers[] = {

@@ -71,6 +71,9 @@ static int store_text(struct wsgi_settings *s, const struct wsgi_var *var)
         {WSGI_PARAM_SERVER_DESCRIPTION, &s->server_description},
         {WSGI_PARAM_SERVER_BUILT, &s->server_built},
         {WSGI_PARAM_MPM_NAME, &s->mpm_name},
+        {WSGI_PARAM_PYTHON_EGGS, &s->python_eggs},
+        {WSGI_PARAM_HASH_SEED, &s->hash_seed},
+        {WSGI_PARAM_OUTER_HASH_SEED, &s->outer_hash_seed},
     };
     size_t i;
 
@@ -95,6 +98,9 @@ static int store_number(struct wsgi_settings *s, const struct wsgi_var *var)
         {WSGI_PARAM_MPM_PROCESSES, &s->mpm_processes},
         {WSGI_PARAM_MPM_THREADS, &s->mpm_threads},
         {WSGI_PARAM_LOG_LEVEL, &s->log_level},
+        {WSGI_PARAM_STACK_SIZE, &s->stack_size},
+        {WSGI_PARAM_MAXIMUM_REQUESTS, &s->maximum_requests},
+        {WSGI_PARAM_PYTHON_OPTIMIZE, &s->python_optimize},
     };
     size_t i;
 
@@ -117,6 +123,9 @@ static int store_repeated(struct wsgi_settings *s, const struct wsgi_var *var,
     switch ((enum wsgi_param)var->id) {
     case WSGI_PARAM_PYTHON_PATH:
         s->python_path[s->python_path_count++] = var->value;
+        return 1;
+    case WSGI_PARAM_PYTHON_WARNINGS:
+        s->python_warnings[s->python_warning_count++] = var->value;
         return 1;
     case WSGI_PARAM_PRELOAD_GROUP:
         *preload_group = var->value;
@@ -143,6 +152,36 @@ static int store_repeated(struct wsgi_settings *s, const struct wsgi_var *var,
     }
 }
 
+/* What belongs to the layer that the last SCOPE began. */
+static int store_scope(struct wsgi_settings *s, const struct wsgi_var *var)
+{
+    struct wsgi_scope *scope = s->scopes + s->scope_count;
+
+    if ((enum wsgi_param)var->id == WSGI_PARAM_SCOPE) {
+        scope->selector = var->value;
+        scope->paths = s->scope_paths + s->scope_path_count;
+        s->scope_count++;
+        return *var->value == '\0' || *var->value == '=' ? 1 : -1;
+    }
+    if (var->id < WSGI_PARAM_SCOPE_PYTHON_PATH || var->id > WSGI_PARAM_SCOPE_FLAGS)
+        return 0;
+    if (s->scope_count == 0)
+        return -1;
+    scope--;
+    switch ((enum wsgi_param)var->id) {
+    case WSGI_PARAM_SCOPE_PYTHON_PATH:
+        s->scope_paths[s->scope_path_count++] = var->value;
+        scope->path_count++;
+        return 1;
+    case WSGI_PARAM_SCOPE_SWITCH_INTERVAL:
+        return wsgi_var_number(var, &scope->switch_interval) == 0 ? 1 : -1;
+    case WSGI_PARAM_SCOPE_GIVEN:
+        return wsgi_var_number(var, &scope->given) == 0 ? 1 : -1;
+    default:
+        return wsgi_var_number(var, &scope->flags) == 0 ? 1 : -1;
+    }
+}
+
 static int store(struct wsgi_settings *settings, const struct wsgi_var *var,
                  const char **preload_group)
 {
@@ -150,6 +189,8 @@ static int store(struct wsgi_settings *settings, const struct wsgi_var *var,
 
     if (stored == 0)
         stored = store_number(settings, var);
+    if (stored == 0)
+        stored = store_scope(settings, var);
     if (stored == 0)
         stored = store_repeated(settings, var, preload_group);
     return stored;
@@ -163,8 +204,12 @@ static int allocate(struct wsgi_settings *settings, const void *block, size_t si
     settings->python_path = calloc(room, sizeof *settings->python_path);
     settings->preload = calloc(room, sizeof *settings->preload);
     settings->peers = calloc(room, sizeof *settings->peers);
+    settings->python_warnings = calloc(room, sizeof *settings->python_warnings);
+    settings->scopes = calloc(room, sizeof *settings->scopes);
+    settings->scope_paths = calloc(room, sizeof *settings->scope_paths);
     if (settings->block == NULL || settings->python_path == NULL || settings->preload == NULL ||
-        settings->peers == NULL)
+        settings->peers == NULL || settings->python_warnings == NULL || settings->scopes == NULL ||
+        settings->scope_paths == NULL)
         return -1;
     memcpy(settings->block, block, size);
     settings->block_size = size;

@@ -28,6 +28,16 @@ struct wsgi_preload {
     const char *script;
 };
 
+/* One layer of what is set per interpreter, see WSGI_PARAM_SCOPE. */
+struct wsgi_scope {
+    const char *selector; /* "", or "=" and an application group as reported */
+    const char **paths;   /* into wsgi_settings.scope_paths */
+    size_t path_count;
+    int64_t switch_interval; /* microseconds, 0: not given */
+    int64_t given;           /* WSGI_SCOPE_* that this layer decides */
+    int64_t flags;           /* and how */
+};
+
 /* The launch block, decoded. Texts point into `block`, which lives as long as the process. */
 struct wsgi_settings {
     unsigned char *block;
@@ -61,6 +71,18 @@ struct wsgi_settings {
     int64_t mpm_processes;
     int64_t mpm_threads;
     int64_t log_level;
+    const char *python_eggs;
+    int64_t stack_size;       /* bytes, 0: the system's */
+    int64_t maximum_requests; /* 0: no limit */
+    const char **python_warnings;
+    size_t python_warning_count;
+    int64_t python_optimize;
+    const char *hash_seed; /* "random", a number, or NULL */
+    const char *outer_hash_seed;
+    struct wsgi_scope *scopes; /* in the order in which they count, see vars.h */
+    size_t scope_count;
+    const char **scope_paths;
+    size_t scope_path_count;
 };
 
 struct wsgi_process {

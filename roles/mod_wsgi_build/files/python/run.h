@@ -37,6 +37,8 @@ struct wsgi_call {
     const char *listener_port;
     int64_t server_pid;
     const char *handler;
+    const char *handler_script; /* the same as script, NULL unless it handles a resource */
+    const char *resource;       /* for reload_required(); NULL: script */
     int64_t content_length; /* -1: unknown */
     int is_head;            /* REQUEST_METHOD is HEAD */
 };

@@ -17,7 +17,7 @@
 
 #include "outcome.h"
 
-#define WSGI_ENGINE_ABI 1u
+#define WSGI_ENGINE_ABI 2u
 
 /* The version our own code carries, and the one of the interface we follow. */
 #define WSGI_BUILD_VERSION "1.0.0"
@@ -55,11 +55,61 @@ struct wsgi_transport {
     /* Daemon mode: called once, just before Python is entered for the request; after it the
      * request counts as started. NULL when embedded. */
     void (*started)(void *context);
+
+    /* The rest only when embedded, NULL in a daemon. */
+    /* 1 when mod_ssl says that the connection is encrypted. */
+    int (*is_https)(void *context);
+    /* A variable of mod_ssl; stays in place until the request ends. NULL: there is none. */
+    const char *(*ssl_variable)(void *context, const char *name);
+    /* The request_rec, for the capsule apache.request_rec. */
+    void *(*native)(void *context);
 };
 
 /* What the engine needs of its process outside a request. */
 struct wsgi_host {
     void (*log)(int level, const char *text, size_t size);
+};
+
+/* ---- scripts that decide ------------------------------------------------------------------- */
+
+/* What ask() asks a script of the site for, before the request is served; in the order of the
+ * behaviour of mod_wsgi 6. The variable block names the script (WSGI_PARAM_SCRIPT), the
+ * interpreter (WSGI_PARAM_APPLICATION_GROUP) and the environ; there is no wsgi.input. */
+enum wsgi_question_kind {
+    WSGI_ASK_ACCESS = 1, /* allow_access(environ, host) */
+    WSGI_ASK_PASSWORD,   /* check_password(environ, user, password) */
+    WSGI_ASK_REALM_HASH, /* get_realm_hash(environ, user, realm) */
+    WSGI_ASK_GROUPS,     /* groups_for_user(environ, user) */
+    WSGI_ASK_DISPATCH    /* process_group(environ), application_group(environ),
+                            callable_object(environ); each may be missing */
+};
+
+struct wsgi_question {
+    enum wsgi_question_kind kind;
+    const char *first;  /* host or user, any bytes but NUL (handed over as latin-1); NULL: none */
+    const char *second; /* password or realm, likewise */
+};
+
+enum wsgi_verdict {
+    WSGI_VERDICT_FAILED = 0, /* function missing, exception, wrong type: `outcome` says why */
+    WSGI_VERDICT_NOT_LOADED, /* the script cannot be read, compiled or executed: likewise */
+    WSGI_VERDICT_NONE,       /* None: declined, or user unknown */
+    WSGI_VERDICT_YES,
+    WSGI_VERDICT_NO,
+    WSGI_VERDICT_TEXT /* texts: PASSWORD the user's new name, REALM_HASH the hash, GROUPS all
+                         names (maybe none), DISPATCH always three, NULL where nothing is said */
+};
+
+#define WSGI_DISPATCH_PROCESS_GROUP 0
+#define WSGI_DISPATCH_APPLICATION_GROUP 1
+#define WSGI_DISPATCH_CALLABLE_OBJECT 2
+#define WSGI_DISPATCH_TEXTS 3
+
+struct wsgi_answer {
+    enum wsgi_verdict verdict;
+    size_t count;
+    const char **texts; /* NUL-terminated, never with a NUL inside; one malloc'ed block, freed by
+                           the host with free(); NULL when count is 0 */
 };
 
 /* run() in place of an outcome's status: the script changed and this process must be replaced. */
@@ -82,6 +132,11 @@ struct wsgi_engine {
     /* Runs one request. Any thread. Fills in `outcome` unless it returns WSGI_RUN_RELOAD. */
     int (*run)(const struct wsgi_request *request, const struct wsgi_transport *transport,
                void *context, struct wsgi_outcome *outcome);
+    /* Embedded only. Asks a script; any thread. Always fills in `answer`; `outcome` when the
+     * verdict is FAILED or NOT_LOADED. Tracebacks went to transport->log before. */
+    void (*ask)(const struct wsgi_request *request, const struct wsgi_transport *transport,
+                void *context, const struct wsgi_question *question, struct wsgi_answer *answer,
+                struct wsgi_outcome *outcome);
     /* Embedded only: ends Python as a process exit does (threads joined, atexit), within
      * `seconds`; then it gives up and returns. */
     void (*stop)(unsigned seconds);

@@ -52,6 +52,8 @@ enum wsgi_param {
     WSGI_PARAM_SERVER_PID,                /* n: pid of the Apache child */
     WSGI_PARAM_REQUEST_HANDLER,           /* s: "wsgi-script" */
     WSGI_PARAM_CONTENT_LENGTH,            /* n: absent when unknown (chunked) or no body */
+    WSGI_PARAM_HANDLER_SCRIPT, /* s: WSGIHandlerScript: the same path as SCRIPT; absent else */
+    WSGI_PARAM_RESOURCE,       /* s: what reload_required() is asked about; absent: SCRIPT */
 
     /* of a process (launch block; embedded mode uses the same block) */
     WSGI_PARAM_GROUP_NAME = 0x9000, /* s: daemon group, "" when embedded */
@@ -70,7 +72,8 @@ enum wsgi_param {
     WSGI_PARAM_PRELOAD_GROUP,       /* s*: application group; always before its PRELOAD_SCRIPT */
     WSGI_PARAM_PRELOAD_SCRIPT,      /* s* */
     WSGI_PARAM_MAIN_GROUP,          /* s: application group that runs in the main interpreter
-                                       (besides ""); absent when none */
+                                       (besides ""); absent when none. Requests with the flag
+                                       WSGI_REQUEST_MAIN run there, too, whatever their group */
     WSGI_PARAM_EPOCH,               /* n: of this process, checked in HELLO */
     WSGI_PARAM_SECRET,              /* WSGI_WIRE_SECRET_SIZE bytes */
     WSGI_PARAM_PEER_UID,            /* n*: a uid whose processes may connect (besides 0) */
@@ -80,16 +83,54 @@ enum wsgi_param {
     WSGI_PARAM_MPM_NAME,            /* s */
     WSGI_PARAM_MPM_PROCESSES,       /* n: maximum number of Apache children */
     WSGI_PARAM_MPM_THREADS,         /* n: threads in each */
-    WSGI_PARAM_LOG_LEVEL            /* n: highest syslog level worth sending (7 = debug) */
+    WSGI_PARAM_LOG_LEVEL,           /* n: highest syslog level worth sending (7 = debug) */
+    WSGI_PARAM_PYTHON_EGGS,         /* s: PYTHON_EGG_CACHE, absent when not given */
+    WSGI_PARAM_STACK_SIZE,          /* n: bytes of each thread's stack, absent: the system's */
+    WSGI_PARAM_MAXIMUM_REQUESTS,    /* n: absent or 0: no limit */
+    /* Embedded only: a daemon gets these on its command line. */
+    WSGI_PARAM_PYTHON_WARNINGS, /* s*: one -W each, in order */
+    WSGI_PARAM_PYTHON_OPTIMIZE, /* n: 0, 1, 2 */
+    WSGI_PARAM_HASH_SEED,       /* s: "random" or a number. In a daemon PYTHONHASHSEED did it, and
+                                   os.environ gets back what Apache has: */
+    WSGI_PARAM_OUTER_HASH_SEED, /* s: Apache's own PYTHONHASHSEED, absent when it has none */
+    /*
+     * What is set per interpreter, as layers: SCOPE begins one, the SCOPE_ entries after it belong
+     * to it. The first has no selector (the directives outside of sections and the options of the
+     * group; its paths travel as PYTHON_PATH), the others are sections that select this process,
+     * least specific first and in their order; so what comes later wins, and the paths of a later
+     * layer come first on sys.path.
+     */
+    WSGI_PARAM_SCOPE,                 /* s*: "" for every interpreter, else "=" and the application
+                                         group as reported ("=" alone: %{GLOBAL}) */
+    WSGI_PARAM_SCOPE_PYTHON_PATH,     /* s*: one directory each, in order */
+    WSGI_PARAM_SCOPE_SWITCH_INTERVAL, /* n*: microseconds > 0 */
+    WSGI_PARAM_SCOPE_GIVEN,           /* n*: WSGI_SCOPE_*: which flags this layer decides */
+    WSGI_PARAM_SCOPE_FLAGS            /* n*: WSGI_SCOPE_*: and how */
 };
+
+#define WSGI_SCOPE_RESTRICT_STDIN 0x1
+#define WSGI_SCOPE_RESTRICT_STDOUT 0x2
+#define WSGI_SCOPE_RESTRICT_SIGNAL 0x4
+#define WSGI_SCOPE_OWN_GIL 0x8
+#define WSGI_SCOPE_FREE_THREADING 0x10 /* told, to warn; the process was started accordingly */
 
 #define WSGI_REQUEST_HAS_BODY 0x1 /* there is a body, maybe of length 0 */
 #define WSGI_REQUEST_SCRIPT_RELOADING 0x2
-#define WSGI_REQUEST_HTTPS 0x4 /* wsgi.url_scheme */
+#define WSGI_REQUEST_HTTPS 0x4            /* wsgi.url_scheme */
+#define WSGI_REQUEST_MAIN 0x8             /* runs in the main interpreter, see MAIN_GROUP */
+#define WSGI_REQUEST_NATIVE 0x10          /* apache.request_rec in environ; embedded only */
+#define WSGI_REQUEST_IGNORE_ACTIVITY 0x20 /* does not push back the inactivity-timeout */
+#define WSGI_REQUEST_QUESTION 0x40        /* for ask(): a reduced environ, no wsgi.* but errors */
 
-#define WSGI_PROCESS_MULTIPROCESS 0x1 /* wsgi.multiprocess */
-#define WSGI_PROCESS_MULTITHREAD 0x2  /* wsgi.multithread */
-#define WSGI_PROCESS_SINGLE 0x4       /* httpd -X: keep real stdin and stdout */
+#define WSGI_PROCESS_MULTIPROCESS 0x1       /* wsgi.multiprocess */
+#define WSGI_PROCESS_MULTITHREAD 0x2        /* wsgi.multithread */
+#define WSGI_PROCESS_SINGLE 0x4             /* httpd -X: keep real stdin and stdout */
+#define WSGI_PROCESS_NO_BYTECODE 0x8        /* embedded: no .pyc files (a daemon gets -B) */
+#define WSGI_PROCESS_KEEP_INTERPRETERS 0x10 /* WSGIDestroyInterpreter Off: no teardown at exit */
+#define WSGI_PROCESS_RUN_ONCE 0x20          /* wsgi.run_once */
+#define WSGI_PROCESS_SERVER_METRICS 0x40    /* mod_wsgi.server_metrics() is allowed */
+#define WSGI_PROCESS_HASH_SEED 0x80         /* PYTHONHASHSEED was set for the interpreter only */
+#define WSGI_PROCESS_ANY_CASE 0x100         /* WSGICaseSensitivity Off: module names */
 
 /* ---- writing ---------------------------------------------------------- */
 

@@ -124,6 +124,13 @@ static int is_text(PyObject *object)
     return PyBytes_Check(object) || PyUnicode_Check(object);
 }
 
+/* Of the text itself, whatever a subclass says. */
+static size_t text_size(PyObject *object)
+{
+    return (size_t)(PyBytes_Check(object) ? PyBytes_GET_SIZE(object)
+                                          : PyUnicode_GET_LENGTH(object));
+}
+
 /* None, True and False, if the result is one of them. */
 static int take_constant(struct asking *asking, PyObject *result)
 {
@@ -155,7 +162,7 @@ static int translate_password(struct asking *asking, PyObject *result)
     if (!PyUnicode_Check(result))
         return fail_type(asking, asking->kind->bad_result, result, "",
                          "True, False, None or the user's name as str is needed");
-    if (PyUnicode_GetLength(result) == 0)
+    if (text_size(result) == 0)
         return fail(asking, asking->kind->empty_result, "returned an empty user name");
     asking->answer->verdict = WSGI_VERDICT_TEXT;
     bytes = PyUnicode_AsUTF8String(result);
@@ -175,7 +182,7 @@ static int translate_realm_hash(struct asking *asking, PyObject *result)
     if (!is_text(result))
         return fail_type(asking, asking->kind->bad_result, result, "",
                          "the hash as str or bytes, or None, is needed");
-    if (PyObject_Size(result) == 0)
+    if (text_size(result) == 0)
         return fail(asking, asking->kind->empty_result, "returned an empty hash");
     asking->answer->verdict = WSGI_VERDICT_TEXT;
     return take_text(asking, result, asking->kind->bad_result);
@@ -190,7 +197,7 @@ static int take_group(struct asking *asking, PyObject *item, size_t *bytes)
                          "each group must be str or bytes");
     if (take_text(asking, item, code) != 0)
         return -1;
-    *bytes += (size_t)PyObject_Size(item);
+    *bytes += text_size(item);
     if (PyList_GET_SIZE(asking->texts) > NAMES_MAX || *bytes > BYTES_MAX)
         return fail(asking, asking->kind->bad_result, "returned more groups than a user can have");
     return 0;

@@ -30,21 +30,27 @@ static int fits_a_frame(const struct wsgi_vars_writer *vars, struct wsgi_outcome
     return 0;
 }
 
-static void run(request_rec *r, const struct wsgi_target *target, const struct wsgi_group *group,
-                struct wsgi_response *response, struct wsgi_outcome *outcome)
+static int run(request_rec *r, const struct wsgi_target *target, const struct wsgi_group *group,
+               struct wsgi_outcome *outcome)
 {
+    struct wsgi_response response;
     struct wsgi_vars_writer vars;
     struct wsgi_body body;
+    int status;
 
+    wsgi_response_init(&response, r, group != NULL);
     wsgi_body_init(&body, r);
     if (wsgi_vars_build(r, target, body.present, &vars) != 0)
         wsgi_outcome_fail(outcome, HTTP_INTERNAL_SERVER_ERROR, WSGI_CODE_NO_MEMORY,
                           "no memory for the request's variables");
     else if (group == NULL)
-        wsgi_embedded_run(r, vars.data, vars.used, &body, response, outcome);
+        wsgi_embedded_run(r, vars.data, vars.used, &body, &response, outcome);
     else if (fits_a_frame(&vars, outcome))
-        wsgi_client_run(group, r, vars.data, vars.used, &body, response, outcome);
+        wsgi_client_run(group, r, vars.data, vars.used, &body, &response, outcome);
+    response.vars = &vars;
+    status = wsgi_response_end(&response, outcome);
     wsgi_vars_free(&vars);
+    return status;
 }
 
 /* A client error is told to the client; one that httpd would log stays in the log. */
@@ -74,7 +80,5 @@ int wsgi_handler(request_rec *r)
     }
     if (group != NULL)
         wsgi_names_choose_main(r, group, &target);
-    wsgi_response_init(&response, r, group != NULL);
-    run(r, &target, group, &response, &outcome);
-    return wsgi_response_end(&response, &outcome);
+    return run(r, &target, group, &outcome);
 }

@@ -409,3 +409,47 @@ int wsgi_vars_build(request_rec *r, const struct wsgi_target *target, int has_bo
     put_parameters(writer, r, target, has_body, &view);
     return wsgi_vars_end(writer);
 }
+
+/* ---- for an internal redirect ----------------------------------------------------------------- */
+
+/* Parameters that an application sees under these names. */
+static const struct {
+    enum wsgi_param id;
+    const char *name;
+} remembered[] = {
+    {WSGI_PARAM_APPLICATION_GROUP, "mod_wsgi.application_group"},
+    {WSGI_PARAM_PROCESS_GROUP, "mod_wsgi.process_group"},
+    {WSGI_PARAM_CALLABLE, "mod_wsgi.callable_object"},
+    {WSGI_PARAM_REQUEST_HANDLER, "mod_wsgi.request_handler"},
+    {WSGI_PARAM_LISTENER_HOST, "mod_wsgi.listener_host"},
+    {WSGI_PARAM_LISTENER_PORT, "mod_wsgi.listener_port"},
+    {WSGI_PARAM_HANDLER_SCRIPT, "mod_wsgi.handler_script"},
+};
+
+static const char *name_of(const struct wsgi_var *var)
+{
+    size_t i;
+
+    if (var->id < WSGI_PARAM_FIRST)
+        return var->name;
+    for (i = 0; i < sizeof(remembered) / sizeof(remembered[0]); i++)
+        if (var->id == (uint16_t)remembered[i].id)
+            return remembered[i].name;
+    return NULL;
+}
+
+void wsgi_vars_remember(request_rec *r, const struct wsgi_vars_writer *vars)
+{
+    struct wsgi_vars_reader reader;
+    struct wsgi_var var;
+
+    if (vars->failed || wsgi_vars_open(&reader, vars->data, vars->used) != 0)
+        return;
+    apr_table_setn(r->subprocess_env, "mod_wsgi.handler_script", "");
+    while (wsgi_vars_next(&reader, &var) == 1) {
+        const char *name = name_of(&var);
+
+        if (name != NULL)
+            apr_table_set(r->subprocess_env, name, var.value);
+    }
+}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The module record: which functions httpd calls when, and which directives there are. */
+#include "apache/ask.h"
 #include "apache/config.h"
 #include "apache/dump.h"
 #include "apache/facts.h"
@@ -41,7 +42,6 @@ static void register_hooks(apr_pool_t *pool)
     static const char *const before_us[] = {"mod_alias.c", NULL};
     static const char *const after_us[] = {"mod_userdir.c", "mod_vhost_alias.c", NULL};
 
-    (void)pool;
     ap_hook_check_config(wsgi_facts_check_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(wsgi_start_tokens, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(wsgi_start_generation, NULL, NULL, APR_HOOK_REALLY_LAST);
@@ -50,6 +50,7 @@ static void register_hooks(apr_pool_t *pool)
     ap_hook_handler(wsgi_handler, NULL, NULL, APR_HOOK_MIDDLE);
     wsgi_hint_register_hooks(pool);
     ap_hook_test_config(wsgi_dump_test_config, NULL, NULL, APR_HOOK_MIDDLE);
+    wsgi_ask_register_hooks(pool);
 }
 
 module AP_MODULE_DECLARE_DATA __attribute__((visibility("default"))) wsgi_module = {

@@ -2,6 +2,7 @@
 #include "handler.h"
 
 #include "admit.h"
+#include "ask.h"
 #include "body.h"
 #include "client.h"
 #include "embedded.h"
@@ -74,7 +75,8 @@ int wsgi_handler(request_rec *r)
     if (wsgi_route_check(r, &outcome) != OK)
         return refuse(r, &outcome);
     wsgi_names_find(r, &target);
-    if (wsgi_admit(r, &target, &group, &outcome) != OK) {
+    if (wsgi_ask_dispatch(r, &target, &outcome) != OK ||
+        wsgi_admit(r, &target, &group, &outcome) != OK) {
         wsgi_response_init(&response, r, 0);
         return wsgi_response_end(&response, &outcome);
     }

@@ -122,7 +122,8 @@ static int client_gone(void *context)
 }
 
 static const struct wsgi_transport transport = {read_body, send_head,   send_data,   send_file,
-                                                flush,     log_request, client_gone, NULL};
+                                                flush,     log_request, client_gone, NULL,
+                                                NULL,      NULL,        NULL};
 
 static void log_host(int level, const char *text, size_t size)
 {

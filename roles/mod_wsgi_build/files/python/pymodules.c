@@ -90,7 +90,7 @@ static void free_state(void *module)
 
 static PyModuleDef_Slot mod_wsgi_slots[] = {
     {Py_mod_exec, (void *)execute_mod_wsgi},
-    {0, NULL},
+    WSGI_COMPAT_MODULE_SLOTS{0, NULL},
 };
 
 static PyModuleDef mod_wsgi_def = {
@@ -124,7 +124,7 @@ static int execute_apache(PyObject *module)
 
 static PyModuleDef_Slot apache_slots[] = {
     {Py_mod_exec, (void *)execute_apache},
-    {0, NULL},
+    WSGI_COMPAT_MODULE_SLOTS{0, NULL},
 };
 
 static PyModuleDef apache_def = {

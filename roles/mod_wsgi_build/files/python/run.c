@@ -190,6 +190,7 @@ static int run_in_interp(struct wsgi_run *run)
     }
     run->thread->run = run;
     take_buffers(run);
+    wsgi_interp_name(run->interp, run->call.application_group, run->call.flags);
     result = run_attached(run);
     wsgi_stream_flush_thread(run->thread);
     run->thread->run = outer;
@@ -202,7 +203,7 @@ static int run_in_interp(struct wsgi_run *run)
 static int is_stale(const struct wsgi_run *run)
 {
     return !wsgi_process.embedded && (run->call.flags & WSGI_REQUEST_SCRIPT_RELOADING) &&
-           wsgi_script_is_stale(run->interp, run->call.script, run->call.script_mtime);
+           wsgi_script_is_stale(run->interp, &run->call);
 }
 
 int wsgi_run_request(const struct wsgi_request *request, const struct wsgi_transport *transport,
@@ -228,11 +229,11 @@ int wsgi_run_request(const struct wsgi_request *request, const struct wsgi_trans
                           "the variables of the request are malformed");
         return WSGI_RUN_DONE;
     }
-    run.interp = wsgi_interp_get(run.call.application_group);
+    run.interp = wsgi_interp_get_for(run.call.application_group, run.call.flags);
     if (run.interp == NULL) {
         wsgi_outcome_fail(outcome, 500, WSGI_CODE_INTERPRETER_UNAVAILABLE,
-                          "no interpreter can be made for application group '%s'",
-                          run.call.application_group);
+                          "no interpreter can be made for application group '%s': %s",
+                          run.call.application_group, wsgi_interp_problem());
         return WSGI_RUN_DONE;
     }
     if (is_stale(&run))

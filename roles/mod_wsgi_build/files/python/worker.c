@@ -9,6 +9,7 @@
 #include "serve.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -412,11 +413,15 @@ static void *worker(void *argument)
     return NULL;
 }
 
-/* As the main thread's: what RLIMIT_STACK says, else 8 MiB; musl's default would be far less. */
+/* As asked for; else as the main thread's: what RLIMIT_STACK says, else 8 MiB; musl's default
+ * would be far less. */
 static size_t stack_size(void)
 {
+    int64_t wanted = wsgi_process.settings.stack_size;
     struct rlimit limit;
 
+    if (wanted > 0)
+        return wanted < PTHREAD_STACK_MIN ? (size_t)PTHREAD_STACK_MIN : (size_t)wanted;
     if (getrlimit(RLIMIT_STACK, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
         limit.rlim_cur < (256 << 10))
         return STACK_SIZE;

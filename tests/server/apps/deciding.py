@@ -79,7 +79,12 @@ def shown(value):
 def answer(name, default, environ, *asked):
     """The answer that ?name=... asks for; what else is in it is taken as it is."""
     folder = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "scratch")
-    note = {"name": name, "asked": asked, "pid": os.getpid(), "environ": {key: shown(value) for key, value in environ.items()}}
+    note = {
+        "name": name,
+        "asked": asked,
+        "pid": os.getpid(),
+        "environ": {key: shown(value) for key, value in environ.items()},
+    }
     for key in ("mod_ssl.is_https", "mod_ssl.var_lookup"):
         if key in environ:
             note[key] = environ[key](*(["SSL_PROTOCOL"] if "look" in key else []))

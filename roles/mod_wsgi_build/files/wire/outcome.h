@@ -59,10 +59,11 @@ enum wsgi_code {
     WSGI_CODE_CHUNKED_REFUSED = 139,
     WSGI_CODE_CONTENT_LENGTH = 141,
     WSGI_CODE_EMBEDDED_OFF = 143,
-    WSGI_CODE_HEAD_TIMEOUT = 145,     /* -> 504 */
-    WSGI_CODE_DIED_BEFORE_HEAD = 146, /* -> 502 */
-    WSGI_CODE_READ_FAILED = 147,      /* -> 502 */
-    WSGI_CODE_GROUP_NONE = 150,       /* no daemon groups are configured */
+    WSGI_CODE_HEAD_TIMEOUT = 145,      /* -> 504 */
+    WSGI_CODE_DIED_BEFORE_HEAD = 146,  /* -> 502 */
+    WSGI_CODE_READ_FAILED = 147,       /* -> 502 */
+    WSGI_CODE_GROUP_NOT_ALLOWED = 149, /* by WSGIRestrictProcess */
+    WSGI_CODE_GROUP_NONE = 150,        /* no daemon groups are configured */
     WSGI_CODE_GROUP_UNKNOWN = 151,
     WSGI_CODE_GROUP_OTHER_HOST = 152,
     WSGI_CODE_APPLICATION_RAISED = 174,

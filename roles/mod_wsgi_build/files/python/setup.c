@@ -196,7 +196,8 @@ static int make_template(struct wsgi_interp *interp)
             PyBool_FromLong((settings->flags & WSGI_PROCESS_MULTITHREAD) != 0)) == 0 &&
         put(dict, "wsgi.multiprocess",
             PyBool_FromLong((settings->flags & WSGI_PROCESS_MULTIPROCESS) != 0)) == 0 &&
-        put(dict, "wsgi.run_once", PyBool_FromLong(0)) == 0 &&
+        put(dict, "wsgi.run_once",
+            PyBool_FromLong((settings->flags & WSGI_PROCESS_RUN_ONCE) != 0)) == 0 &&
         put(dict, "wsgi.input_terminated", PyBool_FromLong(1)) == 0 &&
         put(dict, "wsgi.errors", wsgi_compat_new_ref(objects->errors)) == 0 &&
         put(dict, "wsgi.file_wrapper", wsgi_compat_new_ref((PyObject *)objects->wrapper_type)) ==
@@ -250,7 +251,7 @@ int wsgi_setup_interp(struct wsgi_interp *interp)
         wsgi_pymodules_install(interp) != 0 || make_streams(interp) != 0 ||
         make_template(interp) != 0)
         return -1;
-    return run_site_code(interp);
+    return run_site_code(interp) == 0 ? wsgi_pymodules_complete(interp) : -1;
 }
 
 void wsgi_setup_clear(struct wsgi_interp *interp)
@@ -274,4 +275,5 @@ void wsgi_setup_clear(struct wsgi_interp *interp)
     Py_CLEAR(objects->input_type);
     Py_CLEAR(objects->log_type);
     Py_CLEAR(objects->wrapper_type);
+    wsgi_pymodules_clear(interp);
 }

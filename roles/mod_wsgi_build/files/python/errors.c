@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "events.h"
+#include "hint.h"
 #include "stream.h"
 
 void wsgi_error_describe(PyObject *error, char *text, size_t size)
@@ -111,6 +112,7 @@ void wsgi_error_outcome(struct wsgi_run *run, const char *doing)
         return;
     }
     wsgi_error_log(run->interp, error);
+    wsgi_hint_log(run->interp, error);
     if (is_own)
         wsgi_outcome_fail(run->outcome, run->own_status, run->own_code, "%s, in %s", text,
                           run->call.script);

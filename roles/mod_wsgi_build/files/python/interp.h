@@ -54,6 +54,7 @@ struct wsgi_objects {
     PyObject *file_types; /* io types whose descriptor tells the truth: a tuple */
     PyObject *raw_file_type;
     PyObject *io_base_type;
+    PyObject *configure; /* function of site.c */
 #define WSGI_WORD(symbol, text) PyObject *word_##symbol;
 #include "words.def"
 #undef WSGI_WORD
@@ -73,6 +74,8 @@ struct wsgi_interp {
     char *name;
     int index;
     int is_main;
+    int own_gil;
+    int named; /* main interpreter: its application group came with a request; atomic */
     PyInterpreterState *state;
     PyThreadState *home; /* sub-interpreter: the state it was made with, never used otherwise */
     struct wsgi_objects objects;
@@ -81,9 +84,22 @@ struct wsgi_interp {
     struct wsgi_script *scripts; /* scripts loaded at least once, newest first; atomic */
 };
 
+/* Sub-interpreters a process makes at most: each costs some MiB and is never given back, and with
+ * %{HOST} or %{RESOURCE} it is clients who choose the names. */
+#define WSGI_INTERPRETERS_MAX 256
+
 /* The interpreter of an application group, made when it is not there yet. Detached. NULL: it
- * cannot be made; the reason was logged. */
+ * cannot be made; wsgi_interp_problem() says why. */
 struct wsgi_interp *wsgi_interp_get(const char *group);
+/* The same for a request: one with WSGI_REQUEST_MAIN runs in the main interpreter. */
+struct wsgi_interp *wsgi_interp_get_for(const char *group, int64_t request_flags);
+/* Why there is none, in words for the one line about it. */
+const char *wsgi_interp_problem(void);
+/* The application group that the interpreter reports before any request. */
+const char *wsgi_interp_reported(const struct wsgi_interp *interp);
+/* Attached, before the script of a request with WSGI_REQUEST_MAIN is loaded: the first one gives
+ * the main interpreter its name. */
+void wsgi_interp_name(struct wsgi_interp *interp, const char *group, int64_t request_flags);
 /* Makes one on this thread, detached or (main thread of a daemon) with the main state saved. */
 struct wsgi_interp *wsgi_interp_create(const char *name);
 /* Sets up the main interpreter's record; attached to it. NULL with an exception. */

@@ -23,7 +23,7 @@ int wsgi_module_apache_fill(PyObject *module)
 
 static PyModuleDef_Slot slots[] = {
     {Py_mod_exec, (void *)wsgi_module_apache_fill},
-    {0, NULL},
+    WSGI_COMPAT_MODULE_SLOTS{0, NULL},
 };
 
 PyDoc_STRVAR(doc, "The web server.\n"

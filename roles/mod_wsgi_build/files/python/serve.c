@@ -509,12 +509,10 @@ static void run_until_end(struct wsgi_daemon *daemon)
 static int start_work(struct wsgi_daemon *daemon)
 {
     const struct wsgi_settings *settings = &wsgi_process.settings;
-    size_t i;
     int problem;
 
     wsgi_process.delegate_create = order_interp;
-    for (i = 0; i < settings->preload_count; i++)
-        wsgi_script_preload(settings->preload[i].group, settings->preload[i].script);
+    wsgi_script_preload_all();
     catch_signals();
     __atomic_store_n(&wsgi_process.up, 1, __ATOMIC_RELEASE);
     problem = wsgi_workers_start(daemon, (int)settings->threads);
@@ -568,6 +566,8 @@ PyObject *wsgi_serve(PyObject *module, PyObject *unused)
     PyEval_RestoreThread(wsgi_process.main_state);
     if (result != 0)
         return refuse("no worker can be made");
+    if (wsgi_process.settings.flags & WSGI_PROCESS_KEEP_INTERPRETERS)
+        _exit(0); /* WSGIDestroyInterpreter Off */
     if (wsgi_interp_end_all() != 0)
         leave_without_finalising();
     Py_RETURN_NONE;

@@ -9,6 +9,7 @@
 #include "serve.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -328,6 +329,20 @@ static void refuse_full(int descriptor)
     close(descriptor);
 }
 
+/* What the listener was given (option send-buffer-size): an accepted socket does not inherit it.
+ * The system tells twice of what it was told. */
+static void take_buffer_size(int listener, int descriptor)
+{
+    int wanted, given;
+    socklen_t size = sizeof wanted;
+
+    if (getsockopt(listener, SOL_SOCKET, SO_SNDBUF, &wanted, &size) != 0 ||
+        getsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &given, &size) != 0 || wanted == given)
+        return;
+    wanted /= 2;
+    setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &wanted, sizeof wanted);
+}
+
 static void admit(struct wsgi_daemon *daemon, int descriptor)
 {
     struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET};
@@ -337,6 +352,7 @@ static void admit(struct wsgi_daemon *daemon, int descriptor)
         close(descriptor);
         return;
     }
+    take_buffer_size(daemon->listener, descriptor);
     connection = wsgi_connection_open(daemon, descriptor);
     if (connection == NULL) {
         refuse_full(descriptor);
@@ -405,11 +421,15 @@ static void *worker(void *argument)
     return NULL;
 }
 
-/* As the main thread's: what RLIMIT_STACK says, else 8 MiB; musl's default would be far less. */
+/* As asked for; else as the main thread's: what RLIMIT_STACK says, else 8 MiB; musl's default
+ * would be far less. */
 static size_t stack_size(void)
 {
+    int64_t wanted = wsgi_process.settings.stack_size;
     struct rlimit limit;
 
+    if (wanted > 0)
+        return wanted < PTHREAD_STACK_MIN ? (size_t)PTHREAD_STACK_MIN : (size_t)wanted;
     if (getrlimit(RLIMIT_STACK, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
         limit.rlim_cur < (256 << 10))
         return STACK_SIZE;

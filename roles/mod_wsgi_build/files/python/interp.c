@@ -30,7 +30,6 @@ struct wsgi_thread *wsgi_thread_self(void)
         free(thread);
         return NULL;
     }
-    thread->number = __atomic_add_fetch(&wsgi_process.thread_count, 1, __ATOMIC_RELAXED);
     current_thread = thread;
     return thread;
 }

@@ -27,7 +27,7 @@ struct wsgi_line {
 
 /* What the engine keeps per OS thread: made at first use, ended by the key's destructor. */
 struct wsgi_thread {
-    int number;             /* 1, 2, 3 ...: mod_wsgi.thread_id */
+    int number;             /* 1, 2, 3 ... from its first request on: mod_wsgi.thread_id */
     struct wsgi_run *run;   /* request this thread works on, NULL when none */
     PyThreadState **states; /* by wsgi_interp.index, NULL where it has none */
     int state_count;
@@ -60,6 +60,15 @@ struct wsgi_objects {
 #undef WSGI_WORD
 };
 
+/* What the module mod_wsgi of an interpreter shares with the engine. Owned references. */
+struct wsgi_hooks {
+    PyObject *names;   /* of the module; an application may rebind its lists of callbacks */
+    PyObject *active;  /* active_requests */
+    PyObject *timeout; /* RequestTimeout */
+    int watched;       /* somebody listened to events when it was last looked; atomic */
+    int told;          /* process_stopping was sent; atomic */
+};
+
 struct wsgi_interp {
     struct wsgi_interp *next;
     char *name;
@@ -70,6 +79,7 @@ struct wsgi_interp {
     PyInterpreterState *state;
     PyThreadState *home; /* sub-interpreter: the state it was made with, never used otherwise */
     struct wsgi_objects objects;
+    struct wsgi_hooks hooks;
     pthread_mutex_t load_lock;   /* one script is loaded at a time; never waited for attached */
     struct wsgi_script *scripts; /* scripts loaded at least once, newest first; atomic */
 };
@@ -114,7 +124,10 @@ void wsgi_thread_end(void);
  * exception. */
 int wsgi_setup_interp(struct wsgi_interp *interp);
 void wsgi_setup_clear(struct wsgi_interp *interp);
-/* pymodules.c: modules mod_wsgi and apache into sys.modules. */
+/* pymodules.c: modules mod_wsgi and apache into sys.modules; the second part once sys.path is
+ * complete. */
 int wsgi_pymodules_install(struct wsgi_interp *interp);
+int wsgi_pymodules_complete(struct wsgi_interp *interp);
+void wsgi_pymodules_clear(struct wsgi_interp *interp);
 
 #endif

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "events.h"
 #include "interp.h"
 #include "layers.h"
 #include "script.h"
@@ -474,6 +475,7 @@ static void run_all_hooks(void)
 
     if (thread == NULL)
         return;
+    wsgi_events_stopping("");
     for (interp = __atomic_load_n(&wsgi_process.interps, __ATOMIC_ACQUIRE); interp != NULL;
          interp = interp->next) {
         if ((!hooks && !interp->is_main) || wsgi_interp_attach(interp, thread) != 0)

@@ -142,7 +142,9 @@ int wsgi_setup_interp(struct wsgi_interp *interp)
         wsgi_pymodules_install(interp) != 0 || make_streams(interp) != 0 ||
         make_template(interp) != 0)
         return -1;
-    return wsgi_site_set_up(interp, wsgi_interp_reported(interp));
+    if (wsgi_site_set_up(interp, wsgi_interp_reported(interp)) != 0)
+        return -1;
+    return wsgi_pymodules_complete(interp);
 }
 
 void wsgi_setup_clear(struct wsgi_interp *interp)
@@ -167,4 +169,5 @@ void wsgi_setup_clear(struct wsgi_interp *interp)
     Py_CLEAR(objects->input_type);
     Py_CLEAR(objects->log_type);
     Py_CLEAR(objects->wrapper_type);
+    wsgi_pymodules_clear(interp);
 }

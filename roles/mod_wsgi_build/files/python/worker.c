@@ -29,6 +29,7 @@
 struct exchange {
     struct wsgi_daemon *daemon;
     struct wsgi_connection *connection;
+    unsigned refusals;
     int started;
 };
 
@@ -124,6 +125,11 @@ static void started(void *context)
     wsgi_board_start(exchange->daemon->board, connection->index, connection->sequence);
 }
 
+static unsigned refusals(void *context)
+{
+    return ((struct exchange *)context)->refusals;
+}
+
 static const struct wsgi_transport frame_transport = {
     .read = read_body,
     .send_head = send_head,
@@ -133,6 +139,7 @@ static const struct wsgi_transport frame_transport = {
     .log = log_record,
     .client_gone = client_gone,
     .started = started,
+    .refusals = refusals,
 };
 
 /* ---- requests ------------------------------------------------------------ */
@@ -177,6 +184,7 @@ static int split(struct wsgi_connection *connection, const unsigned char *payloa
 
 static void tell_reload(struct wsgi_daemon *daemon)
 {
+    wsgi_daemon_note(daemon, "script_reload");
     if (!__atomic_exchange_n(&daemon->reload_told, 1, __ATOMIC_ACQ_REL))
         wsgi_daemon_tell(WSGI_CONTROL_RELOAD);
 }
@@ -192,9 +200,9 @@ static void count_end(const struct exchange *exchange)
 }
 
 static int run_request(struct wsgi_daemon *daemon, struct wsgi_connection *connection,
-                       const struct wsgi_request *request)
+                       const struct wsgi_request *request, unsigned refused)
 {
-    struct exchange exchange = {daemon, connection, 0};
+    struct exchange exchange = {daemon, connection, refused, 0};
     struct wsgi_outcome outcome;
     int result = wsgi_run_request(request, &frame_transport, &exchange, &outcome);
 
@@ -226,7 +234,7 @@ static int serve_request(struct wsgi_daemon *daemon, struct wsgi_connection *con
                  WSGI_CODE_WIRE_VIOLATION, connection->index);
         return -1;
     }
-    result = run_request(daemon, connection, &request);
+    result = run_request(daemon, connection, &request, frame->aux);
     wsgi_connection_end(connection);
     return result != 0 || connection->lost ? -1 : 0;
 }

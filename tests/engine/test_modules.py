@@ -122,7 +122,9 @@ def test_logging_is_imported_only_when_asked_for(host: Host) -> None:
 
 @pytest.mark.parametrize("group", ["", "sub"])
 def test_apache(host: Host, group: str) -> None:
-    found = told(host.get(tell("import apache\nr = {n: getattr(apache, n) for n in dir(apache) if n[0] != '_'}"), group))
+    found = told(
+        host.get(tell("import apache\nr = {n: getattr(apache, n) for n in dir(apache) if n[0] != '_'}"), group)
+    )
     assert found == {
         "version": [2, 4, 62],
         "description": "Apache/2.4.62 (Test)",
@@ -165,14 +167,14 @@ def test_package_of_the_same_name(host: Host) -> None:
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("raise SystemExit('executed')")
     (package / "server.py").write_text("import mod_wsgi\nversion = mod_wsgi.version\nwhere = __name__")
-    text = "import mod_wsgi.server\nr = [mod_wsgi.server.version, mod_wsgi.server.where, list(mod_wsgi.__path__)]"
+    text = "from mod_wsgi import server\nr = [server.version, server.where, list(mod_wsgi.__path__)]"
     host.start(extra=[("PYTHON_PATH", str(package.parent))])
     for group in ("", "sub"):
         assert told(host.get(tell(text), group)) == [[6, 1, 1], "mod_wsgi.server", [str(package)]]
 
 
 def test_without_such_a_package(host: Host) -> None:
-    text = "r = hasattr(mod_wsgi, '__path__')\ntry:\n    import mod_wsgi.server\nexcept ImportError as e:\n    r = [r, e.name]"
+    text = "r = hasattr(mod_wsgi, '__path__')\ntry:\n    from mod_wsgi.server import x\nexcept ImportError as e:\n    r = [r, e.name]"
     assert told(host.get(tell(text))) == [False, "mod_wsgi.server"]
 
 
@@ -228,7 +230,9 @@ def test_request_data(host: Host, group: str) -> None:
         "    def close(self): SEEN.append(dict(mod_wsgi.request_data()))\n"
     )
     text = app(
-        OK + "data = mod_wsgi.request_data()\n"
+        OK
+        + "if 'later' in environ['QUERY_STRING']:\n    return [json.dumps([mod_wsgi.request_data(), SEEN]).encode()]\n"
+        "data = mod_wsgi.request_data()\n"
         "data['n'] = len(SEEN)\n"
         "r = [dict(data), data is mod_wsgi.request_data(), mod_wsgi.active_requests[environ['mod_wsgi.request_id']] is data]\n"
         "def elsewhere():\n"
@@ -239,13 +243,14 @@ def test_request_data(host: Host, group: str) -> None:
         "return Body(json.dumps(r).encode())",
         "import json, mod_wsgi\n" + top,
     )
-    host.start()
+    script = host.script(text)
     outside = "no active request for thread"
-    first = told(host.get(text, group))
+    with host.start().front() as front:
+        first = told(front.run(request_block(script, group)))
+        later = told(front.run(request_block(script, group, environ={"QUERY_STRING": "later"})))
     assert first[:6] == [{"load": 1, "n": 0}, True, True, outside, 1, []]
     assert first[6] == "({'abc123': {'load': 1, 'n': 0}}, {'load': 1, 'n': 0})", "the same dictionary all the time"
-    second = told(host.get(text, group))
-    assert second[:6] == [{"n": 1}, True, True, outside, 1, [{"load": 1, "n": 0}]]
+    assert later == [{}, [{"load": 1, "n": 0}]]
 
 
 @pytest.mark.parametrize(
@@ -309,7 +314,9 @@ def test_the_same_id_again(embedded: Embedded, tmp_path: Path) -> None:
 @pytest.mark.parametrize("group", ["", "sub"])
 def test_request_timeout_before_the_head(host: Host, group: str) -> None:
     """504, one line, no traceback; 'except Exception' lets it pass."""
-    answer = host.get(app("try:\n    raise mod_wsgi.RequestTimeout('mine')\nexcept Exception:\n    pass", "import mod_wsgi"), group)
+    answer = host.get(
+        app("try:\n    raise mod_wsgi.RequestTimeout('mine')\nexcept Exception:\n    pass", "import mod_wsgi"), group
+    )
     assert (answer.end.status, answer.end.code, answer.end.truncated) == (504, 1030, False)
     assert "was ended by RequestTimeout: mine" in answer.end.cause
     assert "Traceback" not in answer.log_text
@@ -324,10 +331,11 @@ def test_request_timeout_after_the_head(host: Host) -> None:
 
 def test_request_timeout_is_one_for_each_interpreter(host: Host) -> None:
     """What is raised counts only with the type of the interpreter at hand, and types differ."""
-    host.start()
-    names = [told(host.get(tell("r = id(mod_wsgi.RequestTimeout)"), group)) for group in ("", "one", "two")]
+    script = host.script(tell("r = id(mod_wsgi.RequestTimeout)"), "id.wsgi")
+    with host.start().front() as front:
+        names = [told(front.run(request_block(script, group))) for group in ("", "one", "two")]
     assert len(set(names)) == 3
-    assert host.get(app("raise BaseException('other')"), "one").end.code == 174
+    assert host.get(app("raise BaseException('other')"), "three").end.code == 174
 
 
 # ---- the log handler --------------------------------------------------------------------------
@@ -375,7 +383,9 @@ def test_log_level_of_the_server_counts(host: Host) -> None:
 def test_place(host: Host) -> None:
     """File and line of the logging call travel in front of the text."""
     host.script("def call(logger):\n\n    logger.info('here')\n", "place.py")
-    (record,) = logged(host, f"import sys; sys.path.insert(0, {str(host.directory)!r}); import place; place.call(logger)")
+    (record,) = logged(
+        host, f"import sys; sys.path.insert(0, {str(host.directory)!r}); import place; place.call(logger)"
+    )
     assert record == (6 | PLACED, f"{host.directory}/place.py\x003\0here")
 
 
@@ -429,7 +439,7 @@ def test_a_record_that_cannot_be_formatted(host: Host) -> None:
 def test_handler_level_and_own_subclass(host: Host) -> None:
     code = (
         "class Mine(mod_wsgi.LogHandler):\n"
-        "    def emit(self, record):\n        record.msg = 'mine: ' + record.msg\n        super(Mine, self).emit(record)\n"
+        "    def emit(self, record):\n        record.msg = 'mine: ' + record.msg\n        mod_wsgi.LogHandler.emit(self, record)\n"
         "logger.handlers[:] = [Mine(level=40)]\nlogger.warning('no')\nlogger.error('yes')"
     )
     assert [text.rsplit("\0", 1)[1] for _, text in logged(host, code)] == ["mine: yes"]
@@ -443,8 +453,10 @@ def test_outside_of_a_request(host: Host, group: str) -> None:
     daemon = host.daemons[0]
     assert daemon.wait_log("second")
     (first, second) = [line for line in daemon.lines if "from a thread" in line or line.endswith("second")]
-    assert first.startswith("\x01e") and first.endswith("\0from a thread")
-    assert second.startswith("\x01e") and second.split("\0")[1:] == [first.split("\0")[1], "second"]
+    assert first.startswith("\x01e")
+    assert first.endswith("\0from a thread")
+    assert second.startswith("\x01e")
+    assert second.split("\0")[1:] == [first.split("\0")[1], "second"]
 
 
 def test_after_a_fork(host: Host) -> None:
@@ -499,8 +511,9 @@ def test_thread_ids_count_from_one(host: Host) -> None:
     host.script(HELLO, "preload.wsgi")
     preload = [("PRELOAD_GROUP", "sub"), ("PRELOAD_SCRIPT", str(host.directory / "preload.wsgi"))]
     host.start(threads=1, extra=preload)
-    numbers = [told(host.get(tell("r = environ['mod_wsgi.thread_id']"), group)) for group in ("sub", "", "sub")]
-    assert numbers == [1, 1, 1]
+    script = host.script(tell("r = environ['mod_wsgi.thread_id']"))
+    with host.daemons[0].front() as front:
+        assert [told(front.run(request_block(script, group))) for group in ("sub", "", "sub")] == [1, 1, 1]
 
 
 def test_start_times_are_in_order(host: Host) -> None:

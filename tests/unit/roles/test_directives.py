@@ -15,6 +15,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[3]
 TABLE = ROOT / "roles" / "mod_wsgi_build" / "files" / "apache" / "directives.def"
+OPTIONS = TABLE.with_name("options.def")
 SITE = ROOT / "roles" / "mod_wsgi_site"
 
 
@@ -27,6 +28,14 @@ def of_the_module() -> list[str]:
     found = re.findall(r'^WSGI_DIRECTIVE\(\s*"(<?WSGI\w+)"', TABLE.read_text(encoding="utf-8"), re.MULTILINE)
     assert len(found) == 49
     return sorted(found)
+
+
+def test_a_daemon_group_has_the_options_of_the_module() -> None:
+    found = re.findall(r'^WSGI_OPTION\("([a-z-]+)"', OPTIONS.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(found) == 44
+    spec = load("meta/argument_specs.yml")["argument_specs"]["main"]["options"]["mod_wsgi_site_sites"]["options"]
+    offered = {name.replace("_", "-") for name in spec["daemon"]["options"]} - {"create-user"}
+    assert offered == set(found)
 
 
 def rows() -> dict[str, list[dict[str, str]]]:

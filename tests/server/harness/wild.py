@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import re
 import subprocess
 
 from collections.abc import Callable, Iterator
@@ -97,3 +98,22 @@ def serving(case: Documented, prepare: Callable[[Layout], None], level: str = "w
         yield server.start()
     finally:
         server.close()
+
+
+def digest(challenge: str, user: str, password: str, method: str, uri: str) -> dict[str, str]:
+    """The header that answers a challenge of Digest authentication (RFC 2617, qop auth)."""
+    asked = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
+    known = hashlib.md5(f"{user}:{asked['realm']}:{password}".encode()).hexdigest()
+    wanted = hashlib.md5(f"{method}:{uri}".encode()).hexdigest()
+    mine, count = os.urandom(8).hex(), "00000001"
+    answer = hashlib.md5(f"{known}:{asked['nonce']}:{count}:{mine}:auth:{wanted}".encode()).hexdigest()
+    words = {
+        "username": user,
+        "realm": asked["realm"],
+        "nonce": asked["nonce"],
+        "uri": uri,
+        "response": answer,
+        "cnonce": mine,
+    }
+    quoted = ", ".join(f'{name}="{value}"' for name, value in words.items())
+    return {"Authorization": f"Digest {quoted}, algorithm=MD5, qop=auth, nc={count}"}

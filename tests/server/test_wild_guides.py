@@ -121,8 +121,7 @@ DocumentRoot {layout.htdocs}
     (layout.htdocs / "page.html").write_text("a page\n")
     layout.write_app(
         "../htdocs/.htaccess",
-        "RewriteEngine On\nRewriteCond %{REQUEST_FILENAME} !-f\n"
-        "RewriteRule ^(.*)$ /site.wsgi/$1 [QSA,PT,L]\n",
+        "RewriteEngine On\nRewriteCond %{REQUEST_FILENAME} !-f\nRewriteRule ^(.*)$ /site.wsgi/$1 [QSA,PT,L]\n",
     )
     layout.write_app(
         "../htdocs/site.wsgi",

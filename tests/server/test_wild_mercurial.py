@@ -126,8 +126,7 @@ def make_repositories(layout: Layout) -> None:
     )
     layout.write_app(
         "hg/cgi-bin/hgweb.wsgi",
-        "from mercurial.hgweb import hgweb\n"
-        f"application = hgweb({str(layout.scratch / 'hgweb.config')!r}.encode())\n",
+        f"from mercurial.hgweb import hgweb\napplication = hgweb({str(layout.scratch / 'hgweb.config')!r}.encode())\n",
     )
     give_away(repositories)
     htpasswd(layout.scratch / "hg.htpasswd", ann=PASSWORD)

@@ -168,10 +168,8 @@ def log_in(site: Server, prefix: str) -> Browser:
     asked = request(port, "GET", target)
     assert asked.status == 401
     challenge = asked.get("WWW-Authenticate") or ""
-    if challenge.startswith("Digest"):
-        headers = digest(challenge, "ann", PASSWORD, "GET", target)
-    else:
-        headers = basic("ann", PASSWORD)
+    digested = challenge.startswith("Digest")
+    headers = digest(challenge, "ann", PASSWORD, "GET", target) if digested else basic("ann", PASSWORD)
     reply = request(port, "GET", target, headers=headers)
     assert reply.status in (302, 303), reply.text
     cookie = re.search(r"trac_auth=(\w+)", reply.get("Set-Cookie") or "")

@@ -38,7 +38,7 @@ def take(request):
 @view_config(route_name="me", renderer="json")
 def me(request):
     credentials = extract_http_basic_credentials(request)
-    if credentials is None or credentials.password != "opensesame":  # noqa: S105
+    if credentials is None or credentials.password != "opensesame":
         raise HTTPUnauthorized(headers={"WWW-Authenticate": 'Basic realm="pyramid"'})
     return {"user": credentials.username}
 

@@ -11,6 +11,7 @@
 
 #include "ap_mpm.h"
 #include "apr_lib.h"
+#include "apr_optional.h"
 #include "apr_strings.h"
 #include "http_core.h"
 
@@ -18,6 +19,10 @@
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
+
+APR_DECLARE_OPTIONAL_FN(int, ssl_is_https, (conn_rec *));
+APR_DECLARE_OPTIONAL_FN(char *, ssl_var_lookup,
+                        (apr_pool_t *, server_rec *, conn_rec *, request_rec *, char *));
 
 #ifndef WSGI_FINGERPRINT
 #define WSGI_FINGERPRINT ""
@@ -335,6 +340,32 @@ static int exchange_client_gone(void *context)
     return exchange->response->gone || exchange->r->connection->aborted;
 }
 
+static int exchange_is_https(void *context)
+{
+    const struct exchange *exchange = context;
+    APR_OPTIONAL_FN_TYPE(ssl_is_https) *look = APR_RETRIEVE_OPTIONAL_FN(ssl_is_https);
+
+    return look != NULL && look(exchange->r->connection) != 0;
+}
+
+static const char *exchange_ssl_variable(void *context, const char *name)
+{
+    const struct exchange *exchange = context;
+    APR_OPTIONAL_FN_TYPE(ssl_var_lookup) *look = APR_RETRIEVE_OPTIONAL_FN(ssl_var_lookup);
+    request_rec *r = exchange->r;
+
+    if (look == NULL)
+        return NULL;
+    return look(r->pool, r->server, r->connection, r, apr_pstrdup(r->pool, name));
+}
+
+static void *exchange_native(void *context)
+{
+    const struct exchange *exchange = context;
+
+    return exchange->r;
+}
+
 static const struct wsgi_transport transport = {
     .read = exchange_read,
     .send_head = exchange_head,
@@ -344,7 +375,25 @@ static const struct wsgi_transport transport = {
     .log = exchange_log,
     .client_gone = exchange_client_gone,
     .started = NULL,
+    .is_https = exchange_is_https,
+    .ssl_variable = exchange_ssl_variable,
+    .native = exchange_native,
 };
+
+/* A script that decides neither reads nor answers. */
+static const struct wsgi_transport question_transport = {
+    .log = exchange_log,
+    .is_https = exchange_is_https,
+    .ssl_variable = exchange_ssl_variable,
+    .native = exchange_native,
+};
+
+static void fail_out_of_service(struct wsgi_outcome *outcome)
+{
+    wsgi_outcome_fail(outcome, HTTP_INTERNAL_SERVER_ERROR, WSGI_CODE_PYTHON_NOT_UP,
+                      "embedded mode is out of service: %s",
+                      host.problem != NULL ? host.problem : "the process is ending");
+}
 
 void wsgi_embedded_run(request_rec *r, const unsigned char *vars, size_t vars_size,
                        struct wsgi_body *body, struct wsgi_response *response,
@@ -356,9 +405,7 @@ void wsgi_embedded_run(request_rec *r, const unsigned char *vars, size_t vars_si
     int ended;
 
     if (host.engine == NULL) {
-        wsgi_outcome_fail(outcome, HTTP_INTERNAL_SERVER_ERROR, WSGI_CODE_PYTHON_NOT_UP,
-                          "embedded mode is out of service: %s",
-                          host.problem != NULL ? host.problem : "the process is ending");
+        fail_out_of_service(outcome);
         return;
     }
     current = r;
@@ -369,4 +416,23 @@ void wsgi_embedded_run(request_rec *r, const unsigned char *vars, size_t vars_si
     memset(outcome, 0, sizeof(*outcome));
     wsgi_outcome_fail(outcome, HTTP_INTERNAL_SERVER_ERROR, WSGI_CODE_PYTHON_NOT_UP,
                       "the engine wants its process replaced, which embedded mode cannot do");
+}
+
+void wsgi_embedded_ask(request_rec *r, const unsigned char *vars, size_t vars_size,
+                       const struct wsgi_question *question, struct wsgi_answer *answer,
+                       struct wsgi_outcome *outcome)
+{
+    struct exchange exchange = {.r = r};
+    struct wsgi_request request = {vars, vars_size};
+    request_rec *outer = current;
+
+    memset(answer, 0, sizeof(*answer));
+    memset(outcome, 0, sizeof(*outcome));
+    if (host.engine == NULL) {
+        fail_out_of_service(outcome);
+        return;
+    }
+    current = r;
+    host.engine->ask(&request, &question_transport, &exchange, question, answer, outcome);
+    current = outer;
 }

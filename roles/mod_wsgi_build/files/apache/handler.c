@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "handler.h"
 
+#include "ask.h"
 #include "body.h"
 #include "client.h"
 #include "config.h"
@@ -101,7 +102,8 @@ int wsgi_handler(request_rec *r)
     if (wsgi_route_check(r, &outcome) != OK)
         return refuse(r, &outcome);
     wsgi_names_find(r, &target);
-    if (find_group(r, &target, &group, &outcome) != 0) {
+    if (wsgi_ask_dispatch(r, &target, &outcome) != OK ||
+        find_group(r, &target, &group, &outcome) != 0) {
         wsgi_response_init(&response, r, 0);
         return wsgi_response_end(&response, &outcome);
     }

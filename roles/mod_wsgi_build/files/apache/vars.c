@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vars.h"
 
+#include "config.h"
 #include "log.h"
 #include "../wire/head.h"
 
@@ -301,5 +302,115 @@ int wsgi_vars_build(request_rec *r, const struct wsgi_target *target, int has_bo
     put_client(writer, r);
     put_request(writer, r, target);
     put_parameters(writer, r, target, has_body);
+    return wsgi_vars_end(writer);
+}
+
+/* ---- scripts that decide -----------------------------------------------------------------------
+ */
+
+/* Never a credential, whatever CGIPassAuth says. */
+static void put_harmless_headers(struct wsgi_vars_writer *writer, request_rec *r)
+{
+    const apr_array_header_t *list = apr_table_elts(r->headers_in);
+    const apr_table_entry_t *entries = (const apr_table_entry_t *)list->elts;
+    int i;
+
+    for (i = 0; i < list->nelts; i++) {
+        const char *name = entries[i].key;
+
+        if (name != NULL && entries[i].val != NULL && strcasecmp(name, "Proxy") != 0 &&
+            strcasecmp(name, "Authorization") != 0 && strcasecmp(name, "Proxy-Authorization") != 0)
+            put_header(writer, name, entries[i].val);
+    }
+}
+
+/* CGI variables of the server, the client and the request; nothing that comes from elsewhere. */
+static void put_reduced(struct wsgi_vars_writer *writer, request_rec *r,
+                        const struct wsgi_target *target)
+{
+    const char *host = ap_get_useragent_host(r, REMOTE_HOST, NULL);
+
+    put_harmless_headers(writer, r);
+    put(writer, WSGI_NAME_SERVER_SIGNATURE, ap_psignature("", r));
+    put(writer, WSGI_NAME_SERVER_SOFTWARE, ap_get_server_banner());
+    put(writer, WSGI_NAME_SERVER_NAME, ap_escape_html(r->pool, ap_get_server_name_for_url(r)));
+    put(writer, WSGI_NAME_SERVER_ADDR, r->connection->local_ip);
+    put(writer, WSGI_NAME_SERVER_PORT, apr_psprintf(r->pool, "%u", ap_get_server_port(r)));
+    if (host != NULL)
+        put(writer, WSGI_NAME_REMOTE_HOST, host);
+    put(writer, WSGI_NAME_REMOTE_ADDR, r->useragent_ip);
+    put(writer, WSGI_NAME_REMOTE_PORT, apr_itoa(r->pool, r->useragent_addr->port));
+    put(writer, WSGI_NAME_DOCUMENT_ROOT, ap_document_root(r));
+    if (r->server->server_admin != NULL)
+        put(writer, WSGI_NAME_SERVER_ADMIN, r->server->server_admin);
+    put(writer, WSGI_NAME_SERVER_PROTOCOL, r->protocol);
+    put(writer, WSGI_NAME_REQUEST_METHOD, r->method);
+    put(writer, WSGI_NAME_QUERY_STRING, r->args != NULL ? r->args : "");
+    put(writer, WSGI_NAME_REQUEST_URI, request_uri(r));
+    put(writer, WSGI_NAME_SCRIPT_NAME, target->script_name);
+    put(writer, WSGI_NAME_PATH_INFO, target->path_info);
+}
+
+/* What is behind the environ that the application gets: names that are kept from it, and how the
+ * request will be served. */
+static void put_behind(struct wsgi_vars_writer *writer, request_rec *r,
+                       const struct wsgi_target *target)
+{
+    const struct wsgi_directory *config = wsgi_config_directory(r);
+    const char *path = apr_table_get(r->subprocess_env, "PATH");
+    const char *https = apr_table_get(r->subprocess_env, "HTTPS");
+
+    if (https == NULL && is_https(r))
+        https = "1";
+    if (path != NULL)
+        wsgi_vars_put(writer, "PATH", path);
+    if (https != NULL)
+        wsgi_vars_put(writer, "HTTPS", https);
+    wsgi_vars_put(writer, "mod_wsgi.x-script_reloading", target->script_reloading ? "1" : "0");
+    wsgi_vars_put(writer, "mod_wsgi.x-enable_sendfile", config->enable_sendfile == 1 ? "1" : "0");
+    wsgi_vars_put(writer, "mod_wsgi.x-ignore_activity", config->ignore_activity == 1 ? "1" : "0");
+    wsgi_vars_put(writer, "mod_wsgi.x-request_start_us",
+                  apr_psprintf(r->pool, "%" APR_INT64_T_FMT, (apr_int64_t)r->request_time));
+}
+
+/* What the application will get. The parameters common to all questions are not put here. */
+static void put_dispatch(struct wsgi_vars_writer *writer, request_rec *r,
+                         const struct wsgi_target *target)
+{
+    put_environment(writer, r);
+    put_headers(writer, r, target->pass_authorization);
+    put_server(writer, r);
+    put_client(writer, r);
+    put_request(writer, r, target);
+    put_behind(writer, r, target);
+    wsgi_vars_put_text(writer, WSGI_PARAM_REQUEST_ID, wsgi_log_request_id(r));
+    if (r->connection->log_id != NULL)
+        wsgi_vars_put_text(writer, WSGI_PARAM_CONNECTION_ID, r->connection->log_id);
+    put_listener(writer, r);
+    wsgi_vars_put_number(writer, WSGI_PARAM_SERVER_PID, getpid());
+    wsgi_vars_put_text(writer, WSGI_PARAM_REQUEST_HANDLER, r->handler);
+    if (target->handler_script != NULL)
+        wsgi_vars_put_text(writer, WSGI_PARAM_HANDLER_SCRIPT, target->handler_script);
+}
+
+int wsgi_vars_build_question(request_rec *r, enum wsgi_question_kind kind,
+                             const struct wsgi_target *target, const char *script,
+                             const char *application_group, struct wsgi_vars_writer *writer)
+{
+    const struct wsgi_directory *config = wsgi_config_directory(r);
+    int64_t flags = WSGI_REQUEST_QUESTION;
+
+    if (config->script_reloading != 0)
+        flags |= WSGI_REQUEST_SCRIPT_RELOADING;
+    if (config->pass_apache_request == 1)
+        flags |= WSGI_REQUEST_NATIVE;
+    wsgi_vars_begin(writer);
+    if (kind == WSGI_ASK_DISPATCH)
+        put_dispatch(writer, r, target);
+    else
+        put_reduced(writer, r, target);
+    wsgi_vars_put_text(writer, WSGI_PARAM_SCRIPT, script);
+    wsgi_vars_put_text(writer, WSGI_PARAM_APPLICATION_GROUP, application_group);
+    wsgi_vars_put_number(writer, WSGI_PARAM_REQUEST_FLAGS, flags);
     return wsgi_vars_end(writer);
 }

@@ -24,6 +24,25 @@ struct wsgi_outcome {
 /* Codes. Numbers of mod_wsgi 6 are reused only for the same circumstance; ours start at 1000. */
 enum wsgi_code {
     WSGI_CODE_NONE = 0,
+    WSGI_CODE_BASIC_NO_SCRIPT = 41,      /* scripts that decide; each with its status */
+    WSGI_CODE_BASIC_INTERPRETER = 42,
+    WSGI_CODE_BASIC_FUNCTION = 43, /* missing; so are the next ones of this name */
+    WSGI_CODE_DIGEST_NO_SCRIPT = 44,
+    WSGI_CODE_DIGEST_INTERPRETER = 45,
+    WSGI_CODE_DIGEST_FUNCTION = 46,
+    WSGI_CODE_GROUP_INTERPRETER = 48,
+    WSGI_CODE_GROUP_NAME_ENCODING = 49,
+    WSGI_CODE_GROUP_NAME = 50,
+    WSGI_CODE_GROUP_RESULT = 51,
+    WSGI_CODE_GROUP_FUNCTION = 52,
+    WSGI_CODE_ACCESS_INTERPRETER = 54,
+    WSGI_CODE_ACCESS_RESULT = 55,
+    WSGI_CODE_ACCESS_FUNCTION = 56,
+    WSGI_CODE_ACCESS_DENIED = 57,
+    WSGI_CODE_GROUP_NO_SCRIPT = 58,
+    WSGI_CODE_GROUP_USER_WITHOUT = 59, /* the user is in no group at all */
+    WSGI_CODE_GROUP_DENIED = 60,
+    WSGI_CODE_DISPATCH_INTERPRETER = 86,
     WSGI_CODE_INTERPRETER_UNAVAILABLE = 87,
     WSGI_CODE_CALLABLE_MISSING = 89,
     WSGI_CODE_SCRIPT_UNREADABLE = 105, /* cannot be read or does not compile */
@@ -48,6 +67,10 @@ enum wsgi_code {
     WSGI_CODE_GROUP_OTHER_HOST = 152,
     WSGI_CODE_APPLICATION_RAISED = 174,
     WSGI_CODE_APPLICATION_EXIT = 175,
+    WSGI_CODE_BASIC_EMPTY = 176,
+    WSGI_CODE_BASIC_RESULT = 177,
+    WSGI_CODE_DIGEST_EMPTY = 178,
+    WSGI_CODE_DIGEST_RESULT = 179,
     WSGI_CODE_PYTHON_NOT_UP = 210,
     WSGI_CODE_GROUP_NOT_READY = 1000, /* group out of service since start-up -> 503 */
     WSGI_CODE_WIRE_VIOLATION = 1001,  /* the other end broke the frame rules -> 502 */

@@ -2,8 +2,10 @@
 /* The module record: which functions httpd calls when, and which directives there are. */
 #include "apache/ask.h"
 #include "apache/config.h"
+#include "apache/dump.h"
 #include "apache/facts.h"
 #include "apache/handler.h"
+#include "apache/hint.h"
 #include "apache/log.h"
 #include "apache/route.h"
 #include "apache/setters.h"
@@ -46,6 +48,8 @@ static void register_hooks(apr_pool_t *pool)
     ap_hook_child_init(wsgi_start_child, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_translate_name(wsgi_route_translate, before_us, after_us, APR_HOOK_MIDDLE);
     ap_hook_handler(wsgi_handler, NULL, NULL, APR_HOOK_MIDDLE);
+    wsgi_hint_register_hooks(pool);
+    ap_hook_test_config(wsgi_dump_test_config, NULL, NULL, APR_HOOK_MIDDLE);
     wsgi_ask_register_hooks(pool);
 }
 

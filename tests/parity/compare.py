@@ -69,6 +69,10 @@ def diff(peer: Shown, ours: Shown) -> Diffs:
         for part in sorted({*one, *two} - {"output"}):
             for key, text in _part(part, one.get(part, "(absent)"), two.get(part, "(absent)")).items():
                 found[key] = found.get(key, "") + (f"step {number}: " if len(peer.steps) > 1 else "") + text
+    if "line" in found and ("status" in found or not peer.steps[0]["line"]):
+        del found["line"]  # follows from the status; or 6.1.1 does not say where
+    if "kind" in found and "status" in found:
+        del found["kind"]
     if peer.log or ours.log:
         found.update(_part("log", log_of_peer(peer.log), ours.log))
     return found

@@ -193,7 +193,7 @@ PLACES = (
     ("Invalid command", "unknown"),
     (r"\btakes? (one|two|three|no|\d|1)", "arguments"),
     ("without matching", "section"),
-    ("directive missing closing|missing closing '>'", "closing"),
+    ("missing closing|closing '>' is missing", "closing"),
 )
 
 

@@ -131,7 +131,12 @@ def matches(pattern: str, text: str) -> bool:
     return re.search(pattern, text, re.IGNORECASE | re.DOTALL) is not None
 
 
-def directive_of(line: str) -> str:
-    """The directive that a line of a configuration begins with."""
-    found = re.match(r"\s*</?(\w+)|\s*(\w+)", line)
+def directive_at(text: str, number: int) -> str:
+    """The directive on this line; a continued line belongs to where it began."""
+    lines = text.split("\n")
+    if not 0 < number <= len(lines):
+        return ""
+    while number > 1 and lines[number - 2].endswith("\\"):
+        number -= 1
+    found = re.match(r"\s*</?(\w+)|\s*(\w+)", lines[number - 1])
     return (found.group(1) or found.group(2)) if found else ""

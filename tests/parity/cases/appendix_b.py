@@ -80,6 +80,7 @@ def _aliases() -> list[Check]:
         bad("empty-process", "empty", "process-group=", "process.group", "process-group")
         bad("empty-application", "empty", "application-group=", "application.group", "application-group")
         bad("empty-callable", "empty", "callable-object=", "callable", "callable-object")
+        bad("quoted-whole", "option", '"process-group=one"', "option")
         bad("empty-quoted", "empty", 'process-group=""', "process.group", "process-group")
         bad(
             "authorization", "authorization", "pass-authorization=maybe", "authorization", "pass-authorization", "maybe"

@@ -64,8 +64,12 @@ static pid_t start(int pipe_ends[2], const struct wsgi_group *group)
     int count = GROUPS_MAX;
     pid_t pid;
 
-    if (group->user_name == NULL ||
-        getgrouplist(group->user_name, group->gid, groups, &count) < 0) {
+    if (group->supplement != NULL) {
+        groups[0] = group->gid;
+        for (count = 1; count <= group->supplement->nelts && count < GROUPS_MAX; count++)
+            groups[count] = APR_ARRAY_IDX(group->supplement, count - 1, gid_t);
+    } else if (group->user_name == NULL ||
+               getgrouplist(group->user_name, group->gid, groups, &count) < 0) {
         groups[0] = group->gid;
         count = 1;
     }

@@ -68,7 +68,10 @@ int wsgi_environ_scan(const struct wsgi_request *request, struct wsgi_call *call
         if (var.id >= WSGI_PARAM_FIRST && store(call, &var) != 0)
             return -1;
     }
-    return more == 0 && call->script != NULL && call->callable != NULL ? 0 : -1;
+    /* A script that decides has no application. */
+    if (call->callable == NULL && !(call->flags & WSGI_REQUEST_QUESTION))
+        return -1;
+    return more == 0 && call->script != NULL ? 0 : -1;
 }
 
 /* ---- second pass: environ ------------------------------------------------ */
@@ -207,4 +210,39 @@ PyObject *wsgi_environ_make(const struct wsgi_run *run)
         return NULL;
     }
     return dict;
+}
+
+/* ---- scripts that decide --------------------------------------------------------------------- */
+
+int wsgi_environ_put_question(const struct wsgi_run *run, PyObject *dict, int is_dispatch)
+{
+    const struct wsgi_objects *o = &run->interp->objects;
+    const struct wsgi_call *call = &run->call;
+    const char *handler_script = call->handler_script != NULL ? call->handler_script : "";
+
+    if (put_vars(run, dict) != 0)
+        return -1;
+    if (is_dispatch)
+        return put_texts(run, dict) != 0 ? -1
+                                         : put_text(dict, o->word_handler_script, handler_script);
+    if (put_text(dict, o->word_process_group, call->process_group) != 0)
+        return -1;
+    return put_text(dict, o->word_application_group, call->application_group);
+}
+
+/* Its name is NULL, as extensions that were written for mod_wsgi 6 expect it. */
+int wsgi_environ_put_native(struct wsgi_run *run, PyObject *dict)
+{
+    PyThreadState *state;
+    void *native;
+
+    if (!(run->call.flags & WSGI_REQUEST_NATIVE) || run->transport->native == NULL)
+        return 0;
+    state = wsgi_run_enter(run);
+    native = run->transport->native(run->context);
+    wsgi_run_leave(run, state);
+    run->native = PyCapsule_New(native, NULL, NULL);
+    if (run->native == NULL)
+        return -1;
+    return PyDict_SetItemString(dict, "apache.request_rec", run->native);
 }

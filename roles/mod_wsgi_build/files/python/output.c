@@ -218,17 +218,20 @@ void wsgi_output_held(struct wsgi_run *run)
 
 /* ---- start_response and write -------------------------------------------- */
 
-static struct wsgi_run *run_of(PyObject *self)
+static struct wsgi_run *run_for(PyObject *self, const char *who)
 {
     struct wsgi_run *run = ((struct adapter_object *)self)->run;
 
     if (run != NULL && !wsgi_process.forked)
         return run;
-    PyErr_SetString(PyExc_RuntimeError,
-                    run == NULL
-                        ? "start_response() or write() was used after the end of its request"
-                        : "start_response() or write() was used in a forked process");
+    PyErr_Format(PyExc_RuntimeError, "%s was used %s", who,
+                 run == NULL ? "after the end of its request" : "in a forked process");
     return NULL;
+}
+
+static struct wsgi_run *run_of(PyObject *self)
+{
+    return run_for(self, "start_response() or write()");
 }
 
 static PyObject *reraise(PyObject *exc_info)
@@ -315,6 +318,66 @@ PyObject *wsgi_adapter_start_response(PyObject *adapter)
     return PyCFunction_New(&start_response_method, adapter);
 }
 
+static PyObject *ssl_is_https(PyObject *self, PyObject *unused)
+{
+    struct wsgi_run *run = run_for(self, "ssl_is_https()");
+    PyThreadState *state;
+    int result = 0;
+
+    (void)unused;
+    if (run == NULL)
+        return NULL;
+    if (run->transport->is_https != NULL) {
+        state = wsgi_run_enter(run);
+        result = run->transport->is_https(run->context);
+        wsgi_run_leave(run, state);
+    }
+    return PyLong_FromLong(result);
+}
+
+/* The name as str or bytes; new reference to bytes. */
+static PyObject *variable_name(PyObject *name)
+{
+    PyObject *bytes = NULL;
+
+    if (PyBytes_Check(name))
+        return wsgi_compat_new_ref(name);
+    if (PyUnicode_Check(name))
+        bytes = PyUnicode_AsLatin1String(name);
+    if (bytes != NULL)
+        return bytes;
+    PyErr_Clear();
+    PyErr_Format(PyExc_TypeError, "ssl_var_lookup() needs a latin-1 str or bytes, not %.100s",
+                 PyUnicode_Check(name) ? "a str with other characters" : Py_TYPE(name)->tp_name);
+    return NULL;
+}
+
+static PyObject *ssl_var_lookup(PyObject *self, PyObject *name)
+{
+    struct wsgi_run *run = run_for(self, "ssl_var_lookup()");
+    PyObject *bytes = run != NULL ? variable_name(name) : NULL;
+    PyThreadState *state;
+    const char *value = NULL;
+
+    if (bytes == NULL)
+        return NULL;
+    if (run->transport->ssl_variable != NULL) {
+        state = wsgi_run_enter(run);
+        value = run->transport->ssl_variable(run->context, PyBytes_AS_STRING(bytes));
+        wsgi_run_leave(run, state);
+    }
+    Py_DECREF(bytes);
+    if (value == NULL)
+        Py_RETURN_NONE;
+    return PyUnicode_DecodeLatin1(value, (Py_ssize_t)strlen(value), NULL);
+}
+
+static PyMethodDef adapter_methods[] = {
+    {"ssl_is_https", ssl_is_https, METH_NOARGS, "1 when the connection is encrypted by mod_ssl."},
+    {"ssl_var_lookup", ssl_var_lookup, METH_O, "The value of a variable of mod_ssl, or None."},
+    {NULL, NULL, 0, NULL},
+};
+
 static void adapter_dealloc(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
@@ -325,6 +388,7 @@ static void adapter_dealloc(PyObject *self)
 
 static PyType_Slot adapter_slots[] = {
     {Py_tp_dealloc, (void *)adapter_dealloc},
+    {Py_tp_methods, adapter_methods},
     WSGI_COMPAT_SLOT_CLOSED{0, NULL},
 };
 

@@ -30,7 +30,7 @@ void wsgi_run_leave(struct wsgi_run *run, PyThreadState *state)
 }
 
 /* A thread of the application may still be inside the transport. Rare: so a short sleep will do. */
-static void await_users(struct wsgi_run *run)
+void wsgi_run_end_users(struct wsgi_run *run)
 {
     while (run->users > 0) {
         PyThreadState *state = PyEval_SaveThread();
@@ -38,6 +38,10 @@ static void await_users(struct wsgi_run *run)
         usleep(1000);
         PyEval_RestoreThread(state);
     }
+    /* Who asks for the pointer gives the name it expects: none. */
+    if (run->native != NULL)
+        PyCapsule_SetName(run->native, "apache.request_rec of a request that has ended");
+    Py_CLEAR(run->native);
 }
 
 /* ---- the application ----------------------------------------------------- */
@@ -59,13 +63,15 @@ static int make_objects(struct wsgi_run *run, struct call_objects *objects)
         objects->start_response = wsgi_adapter_start_response(objects->adapter);
     if (objects->input == NULL || objects->environ == NULL || objects->start_response == NULL)
         return -1;
+    if (wsgi_environ_put_native(run, objects->environ) != 0)
+        return -1;
     return PyDict_SetItem(objects->environ, run->interp->objects.word_input, objects->input);
 }
 
 /* From here on the application holds nothing that reaches the request. */
 static void end_objects(struct wsgi_run *run, struct call_objects *objects)
 {
-    await_users(run);
+    wsgi_run_end_users(run);
     if (objects->adapter != NULL)
         wsgi_adapter_end(objects->adapter);
     if (objects->input != NULL)
@@ -216,7 +222,8 @@ int wsgi_run_request(const struct wsgi_request *request, const struct wsgi_trans
         return WSGI_RUN_DONE;
     }
     run.thread = wsgi_thread_self();
-    if (run.thread == NULL || wsgi_environ_scan(request, &run.call) != 0) {
+    if (run.thread == NULL || wsgi_environ_scan(request, &run.call) != 0 ||
+        (run.call.flags & WSGI_REQUEST_QUESTION)) {
         wsgi_outcome_fail(outcome, 500, WSGI_CODE_WIRE_VIOLATION,
                           "the variables of the request are malformed");
         return WSGI_RUN_DONE;

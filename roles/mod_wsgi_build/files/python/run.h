@@ -39,8 +39,8 @@ struct wsgi_call {
     const char *handler;
     const char *handler_script; /* the same as script, NULL unless it handles a resource */
     const char *resource;       /* for reload_required(); NULL: script */
-    int64_t content_length; /* -1: unknown */
-    int is_head;            /* REQUEST_METHOD is HEAD */
+    int64_t content_length;     /* -1: unknown */
+    int is_head;                /* REQUEST_METHOD is HEAD */
 };
 
 struct wsgi_run {
@@ -74,6 +74,8 @@ struct wsgi_run {
     uint16_t own_status;
     uint16_t own_code;
     int own_silent;
+
+    PyObject *native; /* apache.request_rec, NULL when it is not in environ */
 };
 
 /* run.c: engine->run. */
@@ -84,11 +86,18 @@ void wsgi_run_leave_forked(struct wsgi_run *run);
 /* Around every call of the transport. */
 PyThreadState *wsgi_run_enter(struct wsgi_run *run);
 void wsgi_run_leave(struct wsgi_run *run, PyThreadState *state);
+/* Attached: waits until no other thread is inside the transport, and ends apache.request_rec. */
+void wsgi_run_end_users(struct wsgi_run *run);
 
 /* environ.c: first pass, detached: 0, or -1 when the block is malformed. */
 int wsgi_environ_scan(const struct wsgi_request *request, struct wsgi_call *call);
 /* Second pass, attached: a new environ with everything but wsgi.input. */
 PyObject *wsgi_environ_make(const struct wsgi_run *run);
+/* For a script that decides: the variables and the groups; for the dispatch script also what else
+ * is known of the request. */
+int wsgi_environ_put_question(const struct wsgi_run *run, PyObject *dict, int is_dispatch);
+/* apache.request_rec, if it is wanted. */
+int wsgi_environ_put_native(struct wsgi_run *run, PyObject *dict);
 
 /* input.c */
 PyTypeObject *wsgi_input_make_type(PyObject *module);

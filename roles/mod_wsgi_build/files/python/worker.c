@@ -320,6 +320,20 @@ static void refuse_full(int descriptor)
     close(descriptor);
 }
 
+/* What the listener was given (option send-buffer-size): an accepted socket does not inherit it.
+ * The system tells twice of what it was told. */
+static void take_buffer_size(int listener, int descriptor)
+{
+    int wanted, given;
+    socklen_t size = sizeof wanted;
+
+    if (getsockopt(listener, SOL_SOCKET, SO_SNDBUF, &wanted, &size) != 0 ||
+        getsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &given, &size) != 0 || wanted == given)
+        return;
+    wanted /= 2;
+    setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &wanted, sizeof wanted);
+}
+
 static void admit(struct wsgi_daemon *daemon, int descriptor)
 {
     struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET};
@@ -329,6 +343,7 @@ static void admit(struct wsgi_daemon *daemon, int descriptor)
         close(descriptor);
         return;
     }
+    take_buffer_size(daemon->listener, descriptor);
     connection = wsgi_connection_open(daemon, descriptor);
     if (connection == NULL) {
         refuse_full(descriptor);

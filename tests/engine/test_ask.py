@@ -162,7 +162,7 @@ def test_subclasses_of_str_and_bytes(ask: Ask) -> None:
         (GROUPS, "['one', None]", 50, "type NoneType"),
         (GROUPS, "b'one'", 50, "type int"),
         (GROUPS, "['\\u1234', 'one']", 49, "latin-1"),
-        (GROUPS, "['one\\0two']", 49, "NUL"),
+        (GROUPS, "['one\\0two']", 50, "NUL"),
         (GROUPS, "[b'one\\0two']", 50, "NUL"),
         (DISPATCH, "1", 174, "process_group() in"),
         (DISPATCH, "'\\u1234'", 174, "latin-1"),

@@ -33,6 +33,8 @@ struct kind {
     uint16_t no_function;
     uint16_t bad_result;
     uint16_t empty_result;
+    uint16_t bad_text; /* a NUL in it */
+    uint16_t bad_encoding;
     translate *translate;
 };
 
@@ -89,34 +91,35 @@ static int take(struct asking *asking, PyObject *object)
 }
 
 /* Takes over `bytes`. A NUL would end the text early for Apache, and so make another name of it. */
-static int take_bytes(struct asking *asking, PyObject *bytes, uint16_t code)
+static int take_bytes(struct asking *asking, PyObject *bytes)
 {
     int result;
 
     if (strlen(PyBytes_AS_STRING(bytes)) != (size_t)PyBytes_GET_SIZE(bytes))
-        result = fail(asking, code, "returned a text with a NUL in it");
+        result = fail(asking, asking->kind->bad_text, "returned a text with a NUL in it");
     else
         result = take(asking, bytes);
     Py_DECREF(bytes);
     return result;
 }
 
-static int take_latin1(struct asking *asking, PyObject *text, uint16_t code)
+static int take_latin1(struct asking *asking, PyObject *text)
 {
     PyObject *bytes = PyUnicode_AsLatin1String(text);
 
     if (bytes != NULL)
-        return take_bytes(asking, bytes, code);
+        return take_bytes(asking, bytes);
     PyErr_Clear();
-    return fail(asking, code, "returned a str with characters outside latin-1; return bytes");
+    return fail(asking, asking->kind->bad_encoding,
+                "returned a str with characters outside latin-1; return bytes");
 }
 
 /* str or bytes. */
-static int take_text(struct asking *asking, PyObject *object, uint16_t code)
+static int take_text(struct asking *asking, PyObject *object)
 {
     if (PyBytes_Check(object))
-        return take_bytes(asking, wsgi_compat_new_ref(object), code);
-    return take_latin1(asking, object, code);
+        return take_bytes(asking, wsgi_compat_new_ref(object));
+    return take_latin1(asking, object);
 }
 
 static int is_text(PyObject *object)
@@ -167,9 +170,9 @@ static int translate_password(struct asking *asking, PyObject *result)
     asking->answer->verdict = WSGI_VERDICT_TEXT;
     bytes = PyUnicode_AsUTF8String(result);
     if (bytes != NULL)
-        return take_bytes(asking, bytes, asking->kind->bad_result);
+        return take_bytes(asking, bytes);
     PyErr_Clear();
-    return fail(asking, asking->kind->bad_result,
+    return fail(asking, asking->kind->bad_encoding,
                 "returned a user name with characters that no encoding has");
 }
 
@@ -185,17 +188,15 @@ static int translate_realm_hash(struct asking *asking, PyObject *result)
     if (text_size(result) == 0)
         return fail(asking, asking->kind->empty_result, "returned an empty hash");
     asking->answer->verdict = WSGI_VERDICT_TEXT;
-    return take_text(asking, result, asking->kind->bad_result);
+    return take_text(asking, result);
 }
 
 static int take_group(struct asking *asking, PyObject *item, size_t *bytes)
 {
-    uint16_t code = PyUnicode_Check(item) ? WSGI_CODE_GROUP_NAME_ENCODING : WSGI_CODE_GROUP_NAME;
-
     if (!is_text(item))
-        return fail_type(asking, WSGI_CODE_GROUP_NAME, item, "an iterable with an item of type ",
+        return fail_type(asking, asking->kind->bad_text, item, "an iterable with an item of type ",
                          "each group must be str or bytes");
-    if (take_text(asking, item, code) != 0)
+    if (take_text(asking, item) != 0)
         return -1;
     *bytes += text_size(item);
     if (PyList_GET_SIZE(asking->texts) > NAMES_MAX || *bytes > BYTES_MAX)
@@ -252,6 +253,8 @@ static const struct kind kinds[] = {
                            .no_interpreter = WSGI_CODE_BASIC_INTERPRETER,
                            .no_function = WSGI_CODE_BASIC_FUNCTION,
                            .bad_result = WSGI_CODE_BASIC_RESULT,
+                           .bad_text = WSGI_CODE_BASIC_RESULT,
+                           .bad_encoding = WSGI_CODE_BASIC_RESULT,
                            .empty_result = WSGI_CODE_BASIC_EMPTY,
                            .translate = translate_password},
     [WSGI_ASK_REALM_HASH] = {.function = "get_realm_hash",
@@ -259,6 +262,8 @@ static const struct kind kinds[] = {
                              .no_interpreter = WSGI_CODE_DIGEST_INTERPRETER,
                              .no_function = WSGI_CODE_DIGEST_FUNCTION,
                              .bad_result = WSGI_CODE_DIGEST_RESULT,
+                             .bad_text = WSGI_CODE_DIGEST_RESULT,
+                             .bad_encoding = WSGI_CODE_DIGEST_RESULT,
                              .empty_result = WSGI_CODE_DIGEST_EMPTY,
                              .translate = translate_realm_hash},
     [WSGI_ASK_GROUPS] = {.function = "groups_for_user",
@@ -266,9 +271,13 @@ static const struct kind kinds[] = {
                          .no_interpreter = WSGI_CODE_GROUP_INTERPRETER,
                          .no_function = WSGI_CODE_GROUP_FUNCTION,
                          .bad_result = WSGI_CODE_GROUP_RESULT,
+                         .bad_text = WSGI_CODE_GROUP_NAME,
+                         .bad_encoding = WSGI_CODE_GROUP_NAME_ENCODING,
                          .translate = translate_groups},
     [WSGI_ASK_DISPATCH] = {.no_interpreter = WSGI_CODE_DISPATCH_INTERPRETER,
-                           .bad_result = WSGI_CODE_APPLICATION_RAISED},
+                           .bad_result = WSGI_CODE_APPLICATION_RAISED,
+                           .bad_text = WSGI_CODE_APPLICATION_RAISED,
+                           .bad_encoding = WSGI_CODE_APPLICATION_RAISED},
 };
 
 /* ---- calling ------------------------------------------------------------- */
@@ -357,7 +366,7 @@ static int dispatch_one(struct asking *asking, PyObject *module, const char *nam
     if (result == Py_None)
         status = take(asking, result);
     else if (is_text(result))
-        status = take_text(asking, result, asking->kind->bad_result);
+        status = take_text(asking, result);
     else
         status = fail_type(asking, asking->kind->bad_result, result, "",
                            "a name as str or bytes, or None, is needed");

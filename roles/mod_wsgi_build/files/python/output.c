@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "errors.h"
+#include "events.h"
 #include "stream.h"
 
 struct adapter_object {
@@ -193,8 +194,12 @@ static int send_detached(struct wsgi_run *run, const void *data, size_t size, un
 int wsgi_output_send(struct wsgi_run *run, const void *data, size_t size, unsigned flags)
 {
     PyThreadState *state = wsgi_run_enter(run);
+    int64_t begun = wsgi_meter_clock(run);
     int result = send_detached(run, data, size, flags);
 
+    wsgi_meter_add(run, &run->meter.output_time, begun);
+    run->meter.output_writes++;
+    run->meter.output_length += (int64_t)size;
     wsgi_run_leave(run, state);
     return result;
 }
@@ -271,6 +276,7 @@ static PyObject *start_response(PyObject *self, PyObject *const *arguments, Py_s
     if (run->committed)
         return PyErr_Format(PyExc_RuntimeError,
                             "start_response() was called again after the head was sent");
+    wsgi_events_response(run, arguments[0], arguments[1], exc_info);
     if (build_head(run, arguments[0], arguments[1]) != 0)
         return NULL;
     return write_function(self);
@@ -304,9 +310,15 @@ static PyObject *write_data(PyObject *self, PyObject *data)
     Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(start_response_doc,
+             "start_response($self, status, headers, exc_info=None, /)\n--\n\n"
+             "Sets status and headers of the response, see PEP 3333. Returns write().");
+PyDoc_STRVAR(write_doc, "write($self, data, /)\n--\n\nSends bytes to the client at once.");
+
 static PyMethodDef start_response_method = {
-    "start_response", (PyCFunction)(void (*)(void))start_response, METH_FASTCALL, NULL};
-static PyMethodDef write_method = {"write", write_data, METH_O, NULL};
+    "start_response", (PyCFunction)(void (*)(void))start_response, METH_FASTCALL,
+    start_response_doc};
+static PyMethodDef write_method = {"write", write_data, METH_O, write_doc};
 
 static PyObject *write_function(PyObject *adapter)
 {
@@ -434,6 +446,21 @@ static int fail_gone(struct wsgi_run *run)
     return -1;
 }
 
+/* Subscribers are told of a wrong result as if it had been an exception. */
+static void tell_outcome(struct wsgi_run *run)
+{
+    PyObject *error;
+
+    if (!wsgi_events_listen(run))
+        return;
+    error = PyObject_CallFunction(PyExc_TypeError, "s", run->outcome->cause);
+    if (error != NULL)
+        wsgi_events_exception(run, error);
+    else
+        PyErr_Clear();
+    Py_XDECREF(error);
+}
+
 /* One block of an iterable is not bytes: said without a traceback, no code of the application is
  * on the stack. */
 static int fail_item(struct wsgi_run *run, PyObject *item, Py_ssize_t index)
@@ -445,6 +472,7 @@ static int fail_item(struct wsgi_run *run, PyObject *item, Py_ssize_t index)
                       PyUnicode_Check(item) ? "; encode it, for example with .encode('utf-8')"
                                             : "");
     run->outcome->truncated = run->head_sent;
+    tell_outcome(run);
     return -1;
 }
 
@@ -456,6 +484,7 @@ static int fail_result(struct wsgi_run *run, PyObject *result)
                       "example a list with one bytes object",
                       run->call.script, Py_TYPE(result)->tp_name);
     run->outcome->truncated = run->head_sent;
+    tell_outcome(run);
     return -1;
 }
 
@@ -490,6 +519,8 @@ static int hold(struct wsgi_run *run, PyObject *items)
 
         memcpy(run->hold + run->held, PyBytes_AS_STRING(item), size);
         run->held += size;
+        run->meter.output_writes += size > 0;
+        run->meter.output_length += (int64_t)size;
     }
     return 0;
 }
@@ -511,7 +542,7 @@ static int send_items(struct wsgi_run *run, PyObject *items)
 /*
  * A plain list or tuple is complete as it is: its length is known, no code of the application
  * runs between its items, so they need no flush, and small ones leave after the thread is
- * detached.
+ * detached; unless somebody wants to know how long it took.
  */
 static int send_sequence(struct wsgi_run *run, PyObject *result)
 {
@@ -526,7 +557,7 @@ static int send_sequence(struct wsgi_run *run, PyObject *result)
     if (total >= 0) {
         if (wsgi_output_commit(run, total) != 0)
             status = fail_application(run, "the application");
-        else if (total <= WSGI_HOLD_MAX)
+        else if (total <= WSGI_HOLD_MAX && !wsgi_events_listen(run))
             status = hold(run, items);
         else
             status = send_items(run, items);
@@ -624,8 +655,10 @@ static void close_result(struct wsgi_run *run, PyObject *result)
         error = wsgi_compat_error_take();
         wsgi_log_attached(WSGI_LOG_ERR, "close() of the iterable of the application in %s failed",
                           run->call.script);
-        if (error != NULL)
+        if (error != NULL) {
             wsgi_error_log(run->interp, error);
+            wsgi_events_exception(run, error);
+        }
         Py_XDECREF(error);
     }
     Py_XDECREF(done);

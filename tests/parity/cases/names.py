@@ -7,23 +7,16 @@ from parity.model import EMBEDDED, Ask, Case, Site
 
 ENV = "@APPS@/environ.wsgi"
 
-# Tells which group it runs in, as it is asked.
+# Tells its group. (Which interpreter runs it, 6.1.1 for Python 3.11 leaves to chance: difference D8.)
 ACCESS = """
-import sys
-import mod_wsgi
-
 def allow_access(environ, host):
-    print("group", repr(environ["mod_wsgi.application_group"]), repr(mod_wsgi.application_group),
-          file=environ["wsgi.errors"])
+    print("group", repr(environ["mod_wsgi.application_group"]), file=environ["wsgi.errors"])
     return True
 """
 
 DISPATCH = """
-import mod_wsgi
-
 def process_group(environ):
-    print("group", repr(environ["mod_wsgi.application_group"]), repr(mod_wsgi.application_group),
-          file=environ["wsgi.errors"])
+    print("group", repr(environ["mod_wsgi.application_group"]), file=environ["wsgi.errors"])
     return None
 """
 
@@ -164,7 +157,6 @@ def _cases() -> list[Case]:
                 )
             )
         row = rows.get(name, (f"1.4-{name}-auth",))
-        shown = RESULT.get(name, token) if name in ("global", "server", "host", "literal") else token
         for letter, directive in (("c", "WSGIAccessScript"), ("d", "WSGIDispatchScript")):
             made.append(
                 Case(
@@ -176,7 +168,6 @@ def _cases() -> list[Case]:
                     shows=group(f"{SERVER}|/{letter}"),
                 )
             )
-        assert shown is not None
     for letter in "cd":
         made.append(
             Case(
@@ -240,7 +231,7 @@ def _cases() -> list[Case]:
             "names",
             Ask(raw="GET /a/host HTTP/1.0\r\n\r\n"),
             status=200,
-            shows=group(SERVER),
+            shows=group("first.invalid"),
         ),
         Case(
             "1.4-host-unknown",
@@ -281,9 +272,9 @@ def _cases() -> list[Case]:
 def _process() -> list[Case]:
     made: list[Case] = []
     works = {**RESULT, "host": "other.invalid:@PORT0@"}
-    rows = {"undefined": "env-undefined"}
+    kinds = {"undefined": "env-undefined"}
     for name in TOKENS:
-        row = rows.get(
+        kind = kinds.get(
             name,
             f"{name}-process" if name in ("global", "resource", "server", "host", "literal", "env") else "whole-value",
         )
@@ -294,7 +285,7 @@ def _process() -> list[Case]:
             made.append(
                 Case(
                     f"1.4-process{mount}",
-                    (f"1.4-{row}", "1.2-WSGIProcessGroup"),
+                    (f"1.4-{kind}", "1.2-WSGIProcessGroup"),
                     "names-process",
                     Ask(mount, headers=(("Host", "other.invalid:@PORT0@"),)),
                     status=500 if wanted is None else 200,

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from parity.model import Ask, Case
+from parity.model import BOTH, Ask, Case
 
 APPS = Path(__file__).parent / "apps"
 
@@ -45,7 +45,7 @@ def basic(user: str, password: str = "secret") -> tuple[str, str]:
 Rows = tuple[str, ...]
 
 
-def routes(name: str, site: str, rows: Rows, table: str, port: int = 0, **more: Any) -> tuple[Case, ...]:
+def routes(name: str, site: str, rows: Rows, table: str, port: int = 0, modes: Rows = BOTH, **more: Any) -> tuple[Case, ...]:
     """Cases of a table, a line each: target, status, and words about what 6.1.1 shows.
 
     A word with | is SCRIPT_NAME|PATH_INFO, one with = a key and its value, WSGInnnn a line of the
@@ -57,7 +57,7 @@ def routes(name: str, site: str, rows: Rows, table: str, port: int = 0, **more: 
         codes = tuple(int(word[4:]) for word in words if re.fullmatch(r"WSGI\d{4}", word))
         shows = tuple(text for word in words if not re.fullmatch(r"WSGI\d{4}", word) for text in _shown(word))
         ask = Ask(target, port=port, **more)
-        made.append(Case(f"{name} {target}", rows, site, ask, int(status), codes, shows))
+        made.append(Case(f"{name} {target}", rows, site, ask, int(status), codes, shows, modes))
     return tuple(made)
 
 

@@ -186,7 +186,7 @@ SITES = (
 
 CASES: tuple[Case, ...] = (
     *routes(
-        "order",
+        "3.2 order",
         "aliases",
         ("3.2-first-match",),
         """
@@ -205,7 +205,7 @@ CASES: tuple[Case, ...] = (
 """,
     ),
     *routes(
-        "vhost",
+        "3.2 vhost",
         "aliases",
         ("3.2-vhost-first",),
         """
@@ -216,7 +216,7 @@ CASES: tuple[Case, ...] = (
 """,
     ),
     *routes(
-        "literal",
+        "3.2 literal",
         "aliases",
         ("3.2-literal", "3.2-boundary"),
         """
@@ -238,7 +238,7 @@ CASES: tuple[Case, ...] = (
 """,
     ),
     *routes(
-        "slashes",
+        "3.2 slashes",
         "aliases",
         ("3.2-slash-runs", "3.2-script-name"),
         """
@@ -261,7 +261,7 @@ CASES: tuple[Case, ...] = (
 """,
     ),
     *routes(
-        "decoded",
+        "3.2 decoded",
         "aliases",
         ("3.2-decoded-uri",),
         """
@@ -291,7 +291,7 @@ http://first.invalid/main/x  200  /main|/x
 """,
     ),
     *routes(
-        "folder",
+        "3.2 folder",
         "aliases",
         ("3.2-directory-target", "3.2-filename"),
         """
@@ -308,7 +308,7 @@ http://first.invalid/main/x  200  /main|/x
 """,
     ),
     *routes(
-        "folder itself",
+        "3.2 folder itself",
         "aliases",
         ("3.2-directory-itself", "3.3-directory"),
         """
@@ -321,7 +321,7 @@ http://first.invalid/main/x  200  /main|/x
 """,
     ),
     *routes(
-        "trailing",
+        "3.2 trailing",
         "aliases",
         ("3.2-trailing-slashes", "3.2-filename"),
         """
@@ -340,7 +340,7 @@ http://first.invalid/main/x  200  /main|/x
 """,
     ),
     *routes(
-        "regex",
+        "3.2 regex",
         "aliases",
         ("3.2-regex", "3.2-filename"),
         """
@@ -380,7 +380,7 @@ http://first.invalid/main/x  200  /main|/x
 """,
     ),
     *routes(
-        "regex empty",
+        "3.2 regex empty",
         "aliases",
         ("3.2-regex-empty",),
         """
@@ -391,7 +391,7 @@ http://first.invalid/main/x  200  /main|/x
 """,
     ),
     *routes(
-        "root",
+        "3.2 root",
         "aliases",
         ("3.2-root-mount", "3.2-script-name"),
         """
@@ -415,7 +415,7 @@ http://first.invalid/main/x  200  /main|/x
         port=1,
     ),
     *routes(
-        "root folder",
+        "3.2 root folder",
         "aliases",
         ("3.2-root-mount", "3.2-directory-target"),
         """
@@ -431,7 +431,7 @@ http://first.invalid/main/x  200  /main|/x
         port=2,
     ),
     *routes(
-        "root regex",
+        "3.2 root regex",
         "aliases",
         ("3.2-root-mount", "3.2-regex"),
         """
@@ -444,7 +444,7 @@ http://first.invalid/main/x  200  /main|/x
         port=3,
     ),
     *routes(
-        "root slash",
+        "3.2 root slash",
         "aliases",
         ("3.2-root-mount", "3.2-trailing-slashes"),
         """
@@ -456,7 +456,7 @@ http://first.invalid/main/x  200  /main|/x
         port=4,
     ),
     *routes(
-        "mod_alias",
+        "3.2 mod_alias",
         "aliases-and-others",
         ("3.2-mod-alias-wins",),
         """
@@ -477,7 +477,7 @@ http://first.invalid/main/x  200  /main|/x
 """,
     ),
     *routes(
-        "access",
+        "3.2 access",
         "aliases-and-others",
         ("3.2-directory-access",),
         """
@@ -493,7 +493,7 @@ http://first.invalid/main/x  200  /main|/x
 """,
     ),
     *routes(
-        "exec",
+        "3.2 exec",
         "aliases-and-others",
         ("3.2-exec-cgi-free",),
         """
@@ -504,7 +504,7 @@ http://first.invalid/main/x  200  /main|/x
 """,
     ),
     *routes(
-        "userdir",
+        "3.2 userdir",
         "aliases-and-others",
         ("3.2-mod-alias-wins", "3.3-ways-handler"),
         """
@@ -516,7 +516,7 @@ http://first.invalid/main/x  200  /main|/x
 """,
     ),
     *routes(
-        "rewrite",
+        "3.2 rewrite",
         "aliases-and-others",
         ("3.2-option-notes", "3.2-script-name"),
         """
@@ -534,7 +534,7 @@ http://first.invalid/main/x  200  /main|/x
 """,
     ),
     *routes(
-        "vhost_alias",
+        "3.2 vhost_alias",
         "aliases-and-others",
         ("3.2-mod-alias-wins", "3.3-ways-directory-index"),
         """
@@ -547,8 +547,8 @@ http://first.invalid/main/x  200  /main|/x
         headers=(("Host", "one.invalid"),),
     ),
     *(
-        Case(f"method {method}", ("3.2-decoded-uri",), "aliases", Ask("/main/x", method), status)
+        Case(f"3.2 method {method}", ("3.2-decoded-uri",), "aliases", Ask("/main/x", method), status)
         for method, status in (("OPTIONS", 200), ("DELETE", 200), ("BREW", 200), ("TRACE", 200), ("PUT", 200))
     ),
-    Case("method OPTIONS *", ("3.2-decoded-uri",), "aliases", Ask("*", "OPTIONS", port=1), 200),
+    Case("3.2 method OPTIONS *", ("3.2-decoded-uri",), "aliases", Ask("*", "OPTIONS", port=1), 200),
 )

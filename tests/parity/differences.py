@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every accepted difference from 6.1.1, and what proves it; docs/differences.md tells about each.
 
-"cases": cases of this run carry the id, and they have to differ. Otherwise `file::test`, a test of ours.
+D1-D99 are about the configuration and the processes, D101 and up about single requests.
+CASES: cases of this run carry the id, and they have to differ. Otherwise `file::test`, a test of ours.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ CASES = "cases"
 
 DIFFERENCES: dict[str, str] = {
     "D1": CASES,
+    "D2": CASES,
 }
 
 

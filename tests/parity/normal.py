@@ -21,7 +21,7 @@ from harness import Reply, Server, places
 CLOCK_SLACK = 2.0
 ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
 BANNER = re.compile(r"\bmod_wsgi/[\w.+-]+")
-MODIFIED = re.compile(r'^"?[0-9a-f]+-[0-9a-f]+"?$')
+MODIFIED = re.compile(r'^(W/)?"?[0-9a-f]+-[0-9a-f]+"?$')
 PATCH = re.compile(r"Python/(\d+\.\d+)[\w.+]*")
 
 

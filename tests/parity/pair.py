@@ -189,7 +189,7 @@ def _bare(line: Line) -> str:
 
 BEGIN = "# the lines of the table begin behind this one"
 PLACES = (
-    ("not allowed here", "context"),
+    ("not allowed (here|in)|cannot occur within", "context"),
     ("Invalid command", "unknown"),
     (r"\btakes? (one|two|three|no|\d|1)", "arguments"),
     ("without matching", "section"),

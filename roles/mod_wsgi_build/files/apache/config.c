@@ -1,22 +1,46 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "daemon.h"
 #include "log.h"
-#include "../wire/engine.h"
 #include "../wire/options.h"
 
 #include "ap_config.h"
 #include "apr_strings.h"
 
+#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define SETTINGS_KEY "pyweb.mod_wsgi settings"
 #define OPTION_NAME_ROOM 64
 #define OPTION_VALUE_ROOM 8192
+#define SECONDS_MAX 1e9
 
 /* ---- records ----------------------------------------------------------------------------- */
+
+void wsgi_config_clear_scope(struct wsgi_scope *scope)
+{
+    memset(scope, 0, sizeof(*scope));
+    scope->restrict_stdin = -1;
+    scope->restrict_stdout = -1;
+    scope->restrict_signal = -1;
+    scope->own_gil = -1;
+    scope->free_threading = -1;
+}
+
+static void make_lists(struct wsgi_settings *settings, apr_pool_t *pool)
+{
+    settings->groups = apr_array_make(pool, 4, sizeof(struct wsgi_group *));
+    settings->duplicates = apr_array_make(pool, 1, sizeof(struct wsgi_group *));
+    settings->imports = apr_array_make(pool, 4, sizeof(struct wsgi_import));
+    settings->mentions = apr_array_make(pool, 4, sizeof(struct wsgi_mention));
+    settings->aliases = apr_array_make(pool, 4, sizeof(struct wsgi_alias *));
+    settings->handlers = apr_array_make(pool, 1, sizeof(struct wsgi_handler_script));
+    settings->notes = apr_array_make(pool, 1, sizeof(struct wsgi_note));
+    settings->removed = apr_array_make(pool, 1, sizeof(const char *));
+    settings->embedded_preload = apr_array_make(pool, 4, sizeof(struct wsgi_preload));
+    settings->sections = apr_array_make(pool, 1, sizeof(struct wsgi_scope *));
+    settings->python_warnings = apr_array_make(pool, 1, sizeof(const char *));
+}
 
 /* One record for each configuration: httpd gives the main server and every virtual host the same
  * pconf, and clears it (and so this) before the next configuration is read. */
@@ -29,10 +53,15 @@ static struct wsgi_settings *settings_of(apr_pool_t *pconf)
     if (found != NULL)
         return found;
     settings = apr_pcalloc(pconf, sizeof(*settings));
-    settings->groups = apr_array_make(pconf, 4, sizeof(struct wsgi_group *));
-    settings->embedded_preload = apr_array_make(pconf, 4, sizeof(struct wsgi_preload));
+    make_lists(settings, pconf);
+    wsgi_config_clear_scope(&settings->outside);
     settings->socket_prefix = ap_runtime_dir_relative(pconf, "wsgi");
+    settings->dont_write_bytecode = -1;
     settings->restrict_embedded = -1;
+    settings->destroy_interpreter = -1;
+    settings->case_sensitivity = -1;
+    settings->socket_rotation = -1;
+    settings->server_metrics = -1;
     apr_pool_userdata_setn(settings, SETTINGS_KEY, apr_pool_cleanup_null, pconf);
     return settings;
 }
@@ -66,11 +95,29 @@ void *wsgi_config_create_directory(apr_pool_t *pool, char *path)
     (void)path;
     config->pass_authorization = -1;
     config->script_reloading = -1;
+    config->pass_apache_request = -1;
+    config->error_override = -1;
+    config->chunked_request = -1;
+    config->ignore_activity = -1;
+    config->enable_sendfile = -1;
+    config->map_head = WSGI_MAP_HEAD_UNSET;
     return config;
 }
 
 #define MERGE_TEXT(field) merged->field = inner->field != NULL ? inner->field : outer->field
 #define MERGE_FLAG(field) merged->field = inner->field != -1 ? inner->field : outer->field
+#define MERGE_DECIDER(field) merged->field = inner->field.file != NULL ? inner->field : outer->field
+
+/* Handlers are overlaid, and the last of a name counts. */
+static apr_array_header_t *merge_handlers(apr_pool_t *pool, const struct wsgi_directory *outer,
+                                          const struct wsgi_directory *inner)
+{
+    if (outer->handlers == NULL)
+        return inner->handlers;
+    if (inner->handlers == NULL)
+        return outer->handlers;
+    return apr_array_append(pool, outer->handlers, inner->handlers);
+}
 
 void *wsgi_config_merge_directory(apr_pool_t *pool, void *parent, void *child)
 {
@@ -83,6 +130,21 @@ void *wsgi_config_merge_directory(apr_pool_t *pool, void *parent, void *child)
     MERGE_TEXT(callable_object);
     MERGE_FLAG(pass_authorization);
     MERGE_FLAG(script_reloading);
+    MERGE_FLAG(pass_apache_request);
+    MERGE_FLAG(error_override);
+    MERGE_FLAG(chunked_request);
+    MERGE_FLAG(ignore_activity);
+    MERGE_FLAG(enable_sendfile);
+    MERGE_FLAG(map_head);
+    MERGE_DECIDER(dispatch);
+    MERGE_DECIDER(access);
+    MERGE_DECIDER(auth_user);
+    MERGE_DECIDER(auth_group);
+    /* These lists are replaced as a whole. */
+    MERGE_TEXT(restrict_process);
+    MERGE_TEXT(trusted_headers);
+    MERGE_TEXT(trusted_proxies);
+    merged->handlers = merge_handlers(pool, outer, inner);
     return merged;
 }
 
@@ -101,7 +163,7 @@ const struct wsgi_directory *wsgi_config_directory(const request_rec *r)
     return ap_get_module_config(r->per_dir_config, &wsgi_module);
 }
 
-/* ---- helpers of the setters ---------------------------------------------------------------- */
+/* ---- where a directive stands -------------------------------------------------------------- */
 
 const char *wsgi_config_where(const cmd_parms *cmd)
 {
@@ -115,6 +177,25 @@ const char *wsgi_config_global_only(cmd_parms *cmd)
     return ap_check_cmd_context(cmd, GLOBAL_ONLY);
 }
 
+int wsgi_config_in_htaccess(cmd_parms *cmd)
+{
+    return ap_check_cmd_context(cmd, NOT_IN_HTACCESS) != NULL;
+}
+
+int wsgi_config_in_section(cmd_parms *cmd)
+{
+    return ap_check_cmd_context(cmd, NOT_IN_DIR_CONTEXT) != NULL;
+}
+
+struct wsgi_scope *wsgi_config_scope(const cmd_parms *cmd)
+{
+    struct wsgi_settings *settings = wsgi_config_settings(cmd->server);
+
+    return settings->section != NULL ? settings->section : &settings->outside;
+}
+
+/* ---- values -------------------------------------------------------------------------------- */
+
 apr_array_header_t *wsgi_config_split_path(apr_pool_t *pool, const char *text)
 {
     apr_array_header_t *list = apr_array_make(pool, 4, sizeof(const char *));
@@ -127,7 +208,7 @@ apr_array_header_t *wsgi_config_split_path(apr_pool_t *pool, const char *text)
     return list;
 }
 
-static const char *set_flag(const cmd_parms *cmd, const char *text, int *flag)
+const char *wsgi_config_flag(const cmd_parms *cmd, const char *text, int *flag)
 {
     *flag = wsgi_value_flag(text);
     if (*flag >= 0)
@@ -135,171 +216,20 @@ static const char *set_flag(const cmd_parms *cmd, const char *text, int *flag)
     return apr_psprintf(cmd->pool, "%s: \"%s\" is neither On nor Off", cmd->cmd->name, text);
 }
 
-/* ---- simple directives --------------------------------------------------------------------- */
-
-const char *wsgi_config_process_group(cmd_parms *cmd, void *directory, const char *name)
+int wsgi_config_seconds(const char *text, int64_t least, int64_t *microseconds)
 {
-    (void)cmd;
-    ((struct wsgi_directory *)directory)->process_group = name;
-    return NULL;
-}
+    char *end;
+    double value;
 
-const char *wsgi_config_application_group(cmd_parms *cmd, void *directory, const char *name)
-{
-    (void)cmd;
-    ((struct wsgi_directory *)directory)->application_group = name;
-    return NULL;
-}
-
-const char *wsgi_config_callable_object(cmd_parms *cmd, void *directory, const char *name)
-{
-    (void)cmd;
-    ((struct wsgi_directory *)directory)->callable_object = name;
-    return NULL;
-}
-
-const char *wsgi_config_pass_authorization(cmd_parms *cmd, void *directory, const char *flag)
-{
-    return set_flag(cmd, flag, &((struct wsgi_directory *)directory)->pass_authorization);
-}
-
-const char *wsgi_config_script_reloading(cmd_parms *cmd, void *directory, const char *flag)
-{
-    return set_flag(cmd, flag, &((struct wsgi_directory *)directory)->script_reloading);
-}
-
-const char *wsgi_config_python_home(cmd_parms *cmd, void *directory, const char *path)
-{
-    struct wsgi_settings *settings = settings_of(cmd->pool);
-    const char *error = wsgi_config_global_only(cmd);
-
-    (void)directory;
-    if (error != NULL)
-        return error;
-    if (*path == '\0')
-        return "WSGIPythonHome: the path is empty; give the prefix of a Python or a venv";
-    settings->python_home = ap_server_root_relative(cmd->pool, path);
-    settings->python_home_where = wsgi_config_where(cmd);
-    if (settings->python_home == NULL)
-        return apr_psprintf(cmd->pool, "WSGIPythonHome: \"%s\" is not a usable path", path);
-    return NULL;
-}
-
-const char *wsgi_config_python_path(cmd_parms *cmd, void *directory, const char *path)
-{
-    const char *error = wsgi_config_global_only(cmd);
-
-    (void)directory;
-    if (error == NULL)
-        settings_of(cmd->pool)->outside.python_path = wsgi_config_split_path(cmd->pool, path);
-    return error;
-}
-
-const char *wsgi_config_socket_prefix(cmd_parms *cmd, void *directory, const char *path)
-{
-    struct wsgi_settings *settings = settings_of(cmd->pool);
-    const char *error = wsgi_config_global_only(cmd);
-    const char *absolute;
-
-    (void)directory;
-    if (error != NULL)
-        return error;
-    absolute = *path != '\0' ? ap_server_root_relative(cmd->pool, path) : NULL;
-    if (absolute == NULL)
-        return apr_psprintf(cmd->pool,
-                            "WSGISocketPrefix: \"%s\" cannot be made an absolute path; give a "
-                            "directory and the first letters of a file name, /run/apache2/wsgi",
-                            path);
-    settings->socket_prefix = absolute;
-    settings->socket_prefix_where = wsgi_config_where(cmd);
-    return NULL;
-}
-
-const char *wsgi_config_restrict_embedded(cmd_parms *cmd, void *directory, const char *flag)
-{
-    const char *error = wsgi_config_global_only(cmd);
-
-    (void)directory;
-    if (error != NULL)
-        return error;
-    return set_flag(cmd, flag, &settings_of(cmd->pool)->restrict_embedded);
-}
-
-const char *wsgi_config_not_yet(cmd_parms *cmd, void *directory, const char *line)
-{
-    const char *hint = cmd->info;
-
-    (void)directory;
-    (void)line;
-    return apr_psprintf(cmd->pool,
-                        "%s: mod_wsgi 6 has this directive, this module (pyweb.mod_wsgi %s) does "
-                        "not have it yet; remove the line%s%s",
-                        cmd->cmd->name, WSGI_BUILD_VERSION, hint != NULL ? ": " : "",
-                        hint != NULL ? hint : "");
-}
-
-/* ---- WSGIScriptAlias ----------------------------------------------------------------------- */
-
-static const char *set_alias_process_group(const cmd_parms *cmd, struct wsgi_alias *alias,
-                                           const char *value)
-{
-    (void)cmd;
-    alias->process_group = strcmp(value, "%{GLOBAL}") == 0 ? "" : value;
-    return NULL;
-}
-
-static const char *set_alias_application_group(const cmd_parms *cmd, struct wsgi_alias *alias,
-                                               const char *value)
-{
-    (void)cmd;
-    alias->application_group = strcmp(value, "%{GLOBAL}") == 0 ? "" : value;
-    return NULL;
-}
-
-static const char *set_alias_callable(const cmd_parms *cmd, struct wsgi_alias *alias,
-                                      const char *value)
-{
-    (void)cmd;
-    alias->callable_object = value;
-    return NULL;
-}
-
-static const char *set_alias_authorization(const cmd_parms *cmd, struct wsgi_alias *alias,
-                                           const char *value)
-{
-    alias->pass_authorization = wsgi_value_flag(value);
-    if (alias->pass_authorization >= 0)
-        return NULL;
-    return apr_psprintf(cmd->pool,
-                        "WSGIScriptAlias: option pass-authorization: \"%s\" is neither On nor Off",
-                        value);
-}
-
-static const struct {
-    const char *name;
-    const char *(*set)(const cmd_parms *cmd, struct wsgi_alias *alias, const char *value);
-} alias_options[] = {{"application-group", set_alias_application_group},
-                     {"process-group", set_alias_process_group},
-                     {"callable-object", set_alias_callable},
-                     {"pass-authorization", set_alias_authorization}};
-
-#define ALIAS_OPTIONS_TEXT                                                                         \
-    "application-group, process-group, callable-object and pass-authorization"
-
-static const char *set_alias_option(const cmd_parms *cmd, struct wsgi_alias *alias,
-                                    const char *name, const char *value)
-{
-    size_t i;
-
-    for (i = 0; i < sizeof(alias_options) / sizeof(alias_options[0]); i++) {
-        if (strcmp(name, alias_options[i].name) != 0)
-            continue;
-        if (*value == '\0')
-            return apr_psprintf(cmd->pool, "WSGIScriptAlias: option %s: the value is empty", name);
-        return alias_options[i].set(cmd, alias, apr_pstrdup(cmd->pool, value));
-    }
-    return apr_psprintf(
-        cmd->pool, "WSGIScriptAlias: unknown option \"%s\"; allowed are " ALIAS_OPTIONS_TEXT, name);
+    if (strspn(text, "0123456789.eE+-") != strlen(text))
+        return -1; /* strtod also takes hexadecimal, "inf" and "nan" */
+    value = strtod(text, &end);
+    if (end == text || *end != '\0' || value < 0 || value > SECONDS_MAX)
+        return -1;
+    *microseconds = (int64_t)(value * 1e6 + 0.5);
+    if (*microseconds == 0 && value > 0)
+        *microseconds = 1;
+    return *microseconds >= least ? 0 : -1;
 }
 
 const char *wsgi_config_options(cmd_parms *cmd, const char *line, wsgi_config_option_set *set,
@@ -342,86 +272,20 @@ const char *wsgi_config_options(cmd_parms *cmd, const char *line, wsgi_config_op
     }
 }
 
-static const char *set_alias_option_of(cmd_parms *cmd, void *target, const char *name,
-                                       const char *value)
+/* ---- notes --------------------------------------------------------------------------------- */
+
+void wsgi_config_note(struct wsgi_settings *settings, server_rec *server, int level,
+                      const char *text)
 {
-    return set_alias_option(cmd, target, name, value);
+    struct wsgi_note *note = apr_array_push(settings->notes);
+
+    note->server = server;
+    note->level = level;
+    note->text = text;
 }
 
-static void add_preload(apr_array_header_t *list, const char *application_group, const char *script)
+void wsgi_config_note_in_test(struct wsgi_settings *settings, server_rec *server, const char *text)
 {
-    struct wsgi_preload *preload;
-    int i;
-
-    for (i = 0; i < list->nelts; i++) {
-        preload = &APR_ARRAY_IDX(list, i, struct wsgi_preload);
-        if (strcmp(preload->application_group, application_group) == 0 &&
-            strcmp(preload->script, script) == 0)
-            return;
-    }
-    preload = apr_array_push(list);
-    preload->application_group = application_group;
-    preload->script = script;
-}
-
-static int is_directory(const char *path)
-{
-    struct stat found;
-
-    return stat(path, &found) == 0 && S_ISDIR(found.st_mode);
-}
-
-/* An alias that says both groups, without anything that is only known at request time, has its
- * script loaded before the first request. A directory holds many scripts: none is. */
-static const char *preload_alias(cmd_parms *cmd, const struct wsgi_alias *alias)
-{
-    struct wsgi_settings *settings = settings_of(cmd->pool);
-    apr_array_header_t *list = settings->embedded_preload;
-
-    if (alias->process_group == NULL || alias->application_group == NULL ||
-        strstr(alias->process_group, "%{") != NULL ||
-        strstr(alias->application_group, "%{") != NULL)
-        return NULL;
-    if (*alias->process_group != '\0') {
-        struct wsgi_group *group = wsgi_group_find(settings->groups, alias->process_group);
-
-        if (group == NULL)
-            return apr_psprintf(cmd->pool,
-                                "WSGIScriptAlias %s: process group \"%s\" is not configured yet; "
-                                "put its WSGIDaemonProcess above this line",
-                                alias->location, alias->process_group);
-        if (!wsgi_group_reachable(group, cmd->server))
-            return apr_psprintf(cmd->pool,
-                                "WSGIScriptAlias %s: process group \"%s\" (%s) is not accessible "
-                                "from here; define it in this virtual host, in the main server, "
-                                "or in a virtual host whose ServerName is the same (a ServerName "
-                                "must stand above this line)",
-                                alias->location, alias->process_group, group->where);
-        list = group->preload;
-    }
-    if (!is_directory(alias->target))
-        add_preload(list, alias->application_group, alias->target);
-    return NULL;
-}
-
-const char *wsgi_config_script_alias(cmd_parms *cmd, void *directory, const char *line)
-{
-    struct wsgi_server *config = wsgi_config_server(cmd->server);
-    struct wsgi_alias alias = {.pass_authorization = -1};
-    const char *error;
-
-    (void)directory;
-    alias.location = ap_getword_conf(cmd->pool, &line);
-    alias.target = ap_getword_conf(cmd->pool, &line);
-    if (*alias.location == '\0' || *alias.target == '\0')
-        return "WSGIScriptAlias: takes a URL path and a file or directory, then options: "
-               "WSGIScriptAlias /blog /srv/blog/app.wsgi process-group=blog";
-    error = wsgi_config_options(cmd, line, set_alias_option_of, &alias);
-    if (error != NULL)
-        return error;
-    error = preload_alias(cmd, &alias);
-    if (error != NULL)
-        return error;
-    APR_ARRAY_PUSH(config->aliases, struct wsgi_alias) = alias;
-    return NULL;
+    wsgi_config_note(settings, server, APLOG_WARNING, text);
+    APR_ARRAY_IDX(settings->notes, settings->notes->nelts - 1, struct wsgi_note).in_test_only = 1;
 }

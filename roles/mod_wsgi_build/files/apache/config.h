@@ -53,9 +53,45 @@ struct wsgi_scope {
     int free_threading;
 };
 
+/* Something to say about the configuration that is no error. Lives in pconf. */
+struct wsgi_note {
+    server_rec *server; /* whose log */
+    int level;          /* APLOG_* */
+    int in_test_only;   /* said by "httpd -t" only, not at each start */
+    const char *text;
+};
+
+/* A script that is to be loaded at start: what WSGIImportScript says, or an alias that names both
+ * groups. The groups are looked up when everything was read. */
+struct wsgi_import {
+    const char *what;  /* "WSGIScriptAlias /blog" */
+    const char *where; /* "file:line" */
+    const server_rec *server;
+    const char *process_group; /* "" is embedded */
+    const char *application_group;
+    const char *script;
+    int is_alias; /* whose target may be a directory: then only the group has to be there */
+};
+
+/* One WSGIProcessGroup or WSGIApplicationGroup. */
+struct wsgi_mention {
+    const char *where;
+    const server_rec *server;
+    const char *name;     /* as written */
+    int is_process_group; /* else an application group */
+    int in_section;       /* inside <Directory>, <Location> ... */
+};
+
 /* What there is once in the whole server. Made anew with each configuration, in pconf. */
 struct wsgi_settings {
     apr_array_header_t *groups;           /* struct wsgi_group *, of all virtual hosts */
+    apr_array_header_t *duplicates;       /* likewise: names that were there, in other hosts */
+    apr_array_header_t *imports;          /* struct wsgi_import, in their order */
+    apr_array_header_t *mentions;         /* struct wsgi_mention */
+    apr_array_header_t *aliases;          /* struct wsgi_alias *, of all virtual hosts */
+    apr_array_header_t *handlers;         /* struct wsgi_handler_script, of all scopes */
+    apr_array_header_t *notes;            /* struct wsgi_note */
+    apr_array_header_t *removed;          /* const char *: directives of old that were used */
     apr_array_header_t *embedded_preload; /* struct wsgi_preload */
     const char *socket_prefix;            /* absolute; NULL when it cannot be made so */
     const char *socket_prefix_where;      /* "file:line", NULL for the default */
@@ -64,6 +100,8 @@ struct wsgi_settings {
     struct wsgi_scope outside;    /* of sections; its paths are for embedded mode only, and so is
                                      its switch interval */
     apr_array_header_t *sections; /* struct wsgi_scope *, in their order */
+    struct wsgi_scope *section;   /* the one that is being read, else NULL */
+    int has_dispatch;             /* some scope has a dispatch script: any group may be used */
     const char *python_eggs;      /* embedded mode only; NULL when not given */
     apr_array_header_t *python_warnings; /* const char *, in their order; may be empty */
     int python_optimize;                 /* 0, 1, 2 */
@@ -150,19 +188,21 @@ typedef const char *wsgi_config_option_set(cmd_parms *cmd, void *target, const c
 const char *wsgi_config_options(cmd_parms *cmd, const char *line, wsgi_config_option_set *set,
                                 void *target);
 
-/* Setters named in the directive table. */
-const char *wsgi_config_script_alias(cmd_parms *cmd, void *directory, const char *line);
-const char *wsgi_config_daemon_process(cmd_parms *cmd, void *directory, const char *line);
-const char *wsgi_config_process_group(cmd_parms *cmd, void *directory, const char *name);
-const char *wsgi_config_application_group(cmd_parms *cmd, void *directory, const char *name);
-const char *wsgi_config_callable_object(cmd_parms *cmd, void *directory, const char *name);
-const char *wsgi_config_pass_authorization(cmd_parms *cmd, void *directory, const char *flag);
-const char *wsgi_config_script_reloading(cmd_parms *cmd, void *directory, const char *flag);
-const char *wsgi_config_python_home(cmd_parms *cmd, void *directory, const char *path);
-const char *wsgi_config_python_path(cmd_parms *cmd, void *directory, const char *path);
-const char *wsgi_config_socket_prefix(cmd_parms *cmd, void *directory, const char *path);
-const char *wsgi_config_restrict_embedded(cmd_parms *cmd, void *directory, const char *flag);
-/* A directive of mod_wsgi 6 that this version does not have. */
-const char *wsgi_config_not_yet(cmd_parms *cmd, void *directory, const char *line);
+/* 1 while an .htaccess file is read, when a request is served: nothing but the directory's own
+ * record may be written then. */
+int wsgi_config_in_htaccess(cmd_parms *cmd);
+/* 1 inside <Directory>, <Location>, <Files>, <If> or <Limit>. */
+int wsgi_config_in_section(cmd_parms *cmd);
+/* Where the directives of an interpreter go: the section that is being read, or outside. */
+struct wsgi_scope *wsgi_config_scope(const cmd_parms *cmd);
+void wsgi_config_clear_scope(struct wsgi_scope *scope);
+/* On or Off: NULL, or the error. */
+const char *wsgi_config_flag(const cmd_parms *cmd, const char *text, int *flag);
+/* Seconds as a decimal fraction, in microseconds; at least `least` of them. 0, or -1. */
+int wsgi_config_seconds(const char *text, int64_t least, int64_t *microseconds);
+/* What is not an error is noted, and told when everything was read. */
+void wsgi_config_note(struct wsgi_settings *settings, server_rec *server, int level,
+                      const char *text);
+void wsgi_config_note_in_test(struct wsgi_settings *settings, server_rec *server, const char *text);
 
 #endif

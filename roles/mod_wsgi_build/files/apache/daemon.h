@@ -14,8 +14,12 @@ struct wsgi_group *wsgi_group_find(const apr_array_header_t *groups, const char 
  * host with the same ServerName. */
 int wsgi_group_reachable(const struct wsgi_group *group, const server_rec *s);
 
-/* Fills in uid, gid, user_name and user_home, with Apache's own User and Group where the
- * options are silent. NULL, or what is wrong. */
+/* The error for a name that is defined twice. */
+const char *wsgi_group_twice(apr_pool_t *pool, const struct wsgi_group *first,
+                             const struct wsgi_group *second);
+
+/* Fills in uid, gid, user_name, user_home and socket_uid, with Apache's own User and Group where
+ * the options are silent. NULL, or what is wrong. */
 const char *wsgi_group_resolve_user(apr_pool_t *pool, struct wsgi_group *group);
 
 #endif

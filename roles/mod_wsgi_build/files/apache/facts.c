@@ -6,6 +6,7 @@
 #include "log.h"
 #include "probe.h"
 #include "python.h"
+#include "resolve.h"
 
 #include "apr_strings.h"
 #include "http_core.h"
@@ -122,7 +123,7 @@ static const char *check_embedded(apr_pool_t *pool, struct wsgi_settings *settin
 {
     const char *error;
 
-    if (settings->restrict_embedded == 1)
+    if (settings->restrict_embedded == 1 && !settings->python_needed)
         return NULL;
     error = wsgi_python_resolve(pool, settings->pythons, settings->python_home,
                                 &settings->interpreter, &settings->python);
@@ -143,6 +144,46 @@ static void find_out(apr_pool_t *pool, struct wsgi_settings *settings)
         struct wsgi_group *group = APR_ARRAY_IDX(settings->groups, i, struct wsgi_group *);
 
         group->broken = check_group(pool, settings, group);
+    }
+}
+
+/* One line for each group that asks for what this version does not do. */
+static void note_without_effect(apr_pool_t *pool, struct wsgi_settings *settings)
+{
+    int i;
+
+    for (i = 0; i < settings->groups->nelts; i++) {
+        const struct wsgi_group *group =
+            APR_ARRAY_IDX(settings->groups, i, const struct wsgi_group *);
+        const char *names = "";
+        int j;
+
+        for (j = 0; j < group->without_effect->nelts; j++)
+            names = apr_pstrcat(pool, names, j > 0 ? ", " : "",
+                                APR_ARRAY_IDX(group->without_effect, j, const char *), NULL);
+        if (*names != '\0' || group->threads == 0)
+            wsgi_config_note(settings, group->server, APLOG_WARNING,
+                             apr_psprintf(pool, "WSGIDaemonProcess %s (%s): %s%s%s%s", group->name,
+                                          group->where,
+                                          *names != '\0' ? "no effect in this version: " : "",
+                                          names, *names != '\0' && group->threads == 0 ? "; " : "",
+                                          group->threads == 0 ? "threads=0: the group is not "
+                                                                "started in this version"
+                                                              : ""));
+    }
+}
+
+static void tell_notes(const struct wsgi_settings *settings, int testing)
+{
+    int i;
+
+    for (i = 0; i < settings->notes->nelts; i++) {
+        const struct wsgi_note *note = &APR_ARRAY_IDX(settings->notes, i, const struct wsgi_note);
+
+        if (testing)
+            ap_log_error(APLOG_MARK, APLOG_STARTUP | note->level, 0, NULL, "%s", note->text);
+        else if (!note->in_test_only)
+            ap_log_error(APLOG_MARK, note->level, 0, note->server, "%s", note->text);
     }
 }
 
@@ -174,14 +215,22 @@ int wsgi_facts_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pte
 {
     struct wsgi_settings *settings = wsgi_config_settings(main_server);
     int testing = ap_state_query(AP_SQ_RUN_MODE) == AP_SQ_RM_CONFIG_TEST;
+    int status = wsgi_resolve_names(pconf, main_server);
 
     (void)plog;
     (void)ptemp;
+    if (status != OK)
+        return status;
     /* A start reads the configuration twice; what the first reading found would be lost. */
     if (!testing && ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG)
         return OK;
     find_out(pconf, settings);
-    return testing ? refuse_configuration(settings) : OK;
+    note_without_effect(pconf, settings);
+    if (!testing)
+        return OK;
+    wsgi_resolve_doubts(pconf, main_server);
+    tell_notes(settings, 1);
+    return refuse_configuration(settings);
 }
 
 void wsgi_facts_report(server_rec *main_server)
@@ -189,6 +238,7 @@ void wsgi_facts_report(server_rec *main_server)
     const struct wsgi_settings *settings = wsgi_config_settings(main_server);
     int i;
 
+    tell_notes(settings, 0);
     if (settings->embedded_broken != NULL)
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, main_server,
                      "WSGI%04d: embedded mode is out of service: %s", WSGI_CODE_PYTHON_NOT_UP,

@@ -25,9 +25,11 @@ struct wsgi_python {
 /* Lives in pconf. `unset` numbers are -1, texts NULL. */
 struct wsgi_group {
     const char *name;
-    server_rec *server; /* virtual host of the definition: its log, its ServerName */
-    const char *where;  /* "file:line" of the definition */
-    int id;             /* 1-based ordinal in the configuration */
+    server_rec *server;  /* virtual host of the definition: its log, its ServerName */
+    const char *where;   /* "file:line" of the definition */
+    int id;              /* 1-based ordinal in the configuration */
+    const char *written; /* "name=value" of all options, one a line, as they were given */
+    apr_array_header_t *without_effect; /* const char *: options that do nothing yet */
 
     /* the options, checked */
     const char *user_option; /* as written, NULL when not given */
@@ -91,6 +93,7 @@ struct wsgi_group {
     /* found out in post_config */
     uid_t uid;
     gid_t gid;
+    uid_t socket_uid;
     const char *user_name; /* of uid, NULL when it has no passwd entry */
     const char *user_home;
     const char *interpreter;          /* path to exec, e.g. <venv>/bin/python */

@@ -98,6 +98,7 @@ void wsgi_start_child(apr_pool_t *pchild, server_rec *main_server)
         wsgi_supervisor_child_init(pchild);
         wsgi_client_child_init(pchild, main_server, settings->groups);
     }
-    if (settings->restrict_embedded != 1)
+    /* Scripts that decide run here even when no application may. */
+    if (settings->restrict_embedded != 1 || settings->python_needed)
         wsgi_embedded_start(pchild, main_server);
 }

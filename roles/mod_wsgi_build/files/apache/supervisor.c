@@ -420,7 +420,7 @@ static int make_all_slots(struct parent *p)
         struct wsgi_group *group = APR_ARRAY_IDX(p->groups, i, struct wsgi_group *);
         const char *error = NULL;
 
-        if (group->broken) {
+        if (group->broken || group->threads == 0) {
             continue;
         }
         group->slots = wsgi_slots_create(p->pconf, group, p->generation, p->settings, &error);

@@ -4,13 +4,17 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import re
 
 from pathlib import Path
 from typing import Any
 
-from parity.model import BOTH, Ask, Case
+from harness import Server
+
+from parity import normal
+from parity.model import BOTH, Act, Ask, Case, Headers
 
 APPS = Path(__file__).parent / "apps"
 
@@ -68,3 +72,44 @@ def _shown(word: str) -> tuple[str, ...]:
         return mapped(script_name, path_info)
     key, equals, value = word.partition("=")
     return (pair(key, value.encode().decode("unicode_escape")),) if equals else (word,)
+
+
+def given(file: str) -> Act:
+    """A step that reads the environ which a script kept in the scratch directory."""
+
+    def act(server: Server) -> Any:
+        path = server.layout.scratch / file
+        assert path.exists(), "the function was not called"
+        found = json.loads(path.read_text())
+        ended = path.stat().st_mtime
+        return normal.environ(found, server, normal.Moment(ended - 20, ended, frozenset(server.family())))
+
+    return act
+
+
+def digest(user: str, target: str, password: str = "secret", headers: Headers = ()) -> Act:
+    """A step that logs in with Digest: the first answer brings the nonce for the second request."""
+
+    def act(server: Server) -> Any:
+        asked = server.get(target, headers=headers)
+        challenge = asked.get("WWW-Authenticate") or ""
+        words = dict(re.findall(r'(\w+)="?([^",]*)"?', challenge))
+        if asked.status != 401 or "nonce" not in words:
+            return {"status": asked.status}
+
+        def md5(*parts: str) -> str:
+            return hashlib.md5(":".join(parts).encode()).hexdigest()
+
+        secret = md5(user, words["realm"], password)
+        response = md5(secret, words["nonce"], "00000001", "0a4f113b", "auth", md5("GET", target))
+        line = (
+            f'Digest username="{user}", realm="{words["realm"]}", nonce="{words["nonce"]}", uri="{target}", '
+            f'algorithm=MD5, qop=auth, nc=00000001, cnonce="0a4f113b", response="{response}"'
+        )
+        reply = server.get(target, headers=(*headers, ("Authorization", line)))
+        if reply.status != 200:
+            return {"status": reply.status}
+        found = reply.json()
+        return {"status": 200, "algorithm": words.get("algorithm"), **{k: found.get(k) for k in ("REMOTE_USER", "AUTH_TYPE")}}
+
+    return act

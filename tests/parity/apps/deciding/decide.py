@@ -6,11 +6,12 @@ hold a word of `produce`; X-Record names a file of the scratch directory for the
 arguments that a function was given.
 """
 
+import hashlib
 import json
 import os
 import sys
 
-SCRATCH = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "..", "scratch")
+SCRATCH = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "scratch")
 
 
 class Text(str):
@@ -62,7 +63,7 @@ def single(word):
 def produce(word):
     """As `single`, and what is made of several: list:a,b tuple:a,b set:a dict:a iter:a failing:a."""
     kind, colon, items = word.partition(":")
-    if not colon:
+    if not colon or kind.startswith(("text-", "bytes-")):
         return single(word)
     values = [single(item) for item in items.split(",") if item]
     return {"list": list, "tuple": tuple, "set": set, "iter": iter, "failing": failing,
@@ -75,7 +76,7 @@ def record(environ, function, *arguments):
     if not name:
         return
     found = {
-        key: value if isinstance(value, str) else [type(value).__name__]
+        key: value if isinstance(value, str) else [type(value).__name__, repr(value)]
         for key, value in environ.items()
     }
     found["test.function"] = function
@@ -100,11 +101,10 @@ def check_password(environ, user, password):
 
 def get_realm_hash(environ, user, realm):
     record(environ, "get_realm_hash", user, realm)
-    import hashlib
     good = hashlib.md5(f"{user}:{realm}:secret".encode()).hexdigest()
+    known = {"good": good, "bytes": good.encode(), "upper": good.upper(), "wrong": "0" * 32, "short": good[:8]}
     word = environ.get("HTTP_X_HASH", "good")
-    return {"good": good, "bytes": good.encode(), "upper": good.upper()}[word] if word in ("good", "bytes", "upper") \
-        else produce(word)
+    return known[word] if word in known else produce(word)
 
 
 def groups_for_user(environ, user):

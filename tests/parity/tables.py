@@ -7,11 +7,12 @@ import base64
 import hashlib
 import json
 import re
+import time
 
 from pathlib import Path
 from typing import Any
 
-from harness import Server
+from harness import Server, exchange
 
 from parity import normal
 from parity.model import BOTH, Act, Ask, Case, Headers
@@ -82,6 +83,9 @@ def given(file: str) -> Act:
         assert path.exists(), "the function was not called"
         found = json.loads(path.read_text())
         ended = path.stat().st_mtime
+        for key, value in found.items():
+            if key.startswith("mod_wsgi.x-") and key.endswith("_us") and str(value).isdigit():
+                found[key] = "@TIME@"
         return normal.environ(found, server, normal.Moment(ended - 20, ended, frozenset(server.family())))
 
     return act
@@ -111,5 +115,24 @@ def digest(user: str, target: str, password: str = "secret", headers: Headers = 
             return {"status": reply.status}
         found = reply.json()
         return {"status": 200, "algorithm": words.get("algorithm"), **{k: found.get(k) for k in ("REMOTE_USER", "AUTH_TYPE")}}
+
+    return act
+
+
+def spoken(text: str, port: int = 0) -> Act:
+    """A step that sends a request as it is written; an environ in the answer is compared as one."""
+
+    def act(server: Server) -> Any:
+        began = time.time()
+        answer = exchange(server.layout.ports[port], normal.fill(text, server).encode("latin-1"))
+        head, _, body = answer.partition(b"\r\n\r\n")
+        line = re.match(rb"HTTP/1\.[01] (\d{3})", head)
+        shown: dict[str, Any] = {"status": int(line.group(1)) if line else "no status line"}
+        try:
+            found = json.loads(body)
+        except ValueError:
+            return {**shown, "body": body.decode("latin-1")}
+        now = normal.Moment(began, time.time(), frozenset(server.family()))
+        return {**shown, "environ": normal.environ(found, server, now)}
 
     return act

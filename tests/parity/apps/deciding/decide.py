@@ -70,15 +70,19 @@ def produce(word):
             "dict": lambda found: dict.fromkeys(found, 1)}[kind](values)
 
 
+def tell(key, value):
+    """Text as it is, of functions what they give, the rest as [type, repr]."""
+    if callable(value):
+        return ["callable", repr(value("SSL_PROTOCOL") if key.endswith("lookup") else value())]
+    return value if isinstance(value, str) else [type(value).__name__, repr(value)]
+
+
 def record(environ, function, *arguments):
     """Keeps what a function was given where another request can read it."""
     name = environ.get("HTTP_X_RECORD")
     if not name:
         return
-    found = {
-        key: value if isinstance(value, str) else [type(value).__name__, repr(value)]
-        for key, value in environ.items()
-    }
+    found = {key: tell(key, value) for key, value in environ.items()}
     found["test.function"] = function
     found["test.arguments"] = [argument if isinstance(argument, str) else repr(argument) for argument in arguments]
     found["test.module"] = __name__.startswith("_mod_wsgi_")

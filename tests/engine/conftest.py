@@ -68,6 +68,42 @@ def engine(python: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     return build_engine(python, tmp_path_factory.mktemp("engine"))
 
 
+@pytest.fixture(scope="session")
+def program(tmp_path_factory: pytest.TempPathFactory) -> str:
+    target = tmp_path_factory.mktemp("host") / "embedded_host"
+    subprocess.run(
+        [
+            "cc",
+            "-std=gnu11",
+            "-g",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            "-rdynamic",
+            str(Path(__file__).parent / "embedded_host.c"),
+            "-o",
+            str(target),
+            "-ldl",
+            "-pthread",
+        ],
+        check=True,
+    )
+    return str(target)
+
+
+@pytest.fixture(scope="session")
+def library(python: str) -> str:
+    """The shared libpython; without one there is no embedded mode."""
+    question = "import sysconfig as s; print(s.get_config_var('LIBDIR')); print(s.get_config_var('INSTSONAME')); print(s.get_config_var('MULTIARCH') or '')"
+    folder, name, arch = subprocess.run(
+        [python, "-c", question], check=True, capture_output=True, text=True
+    ).stdout.split("\n")[:3]
+    for path in (Path(folder) / name, Path("/usr/lib") / arch / name):
+        if ".so" in name and path.exists():
+            return str(path)
+    pytest.skip(f"{python} has no shared libpython ({name})")
+
+
 class Host:
     """What a test works with: scripts, a daemon, requests."""
 

@@ -8,6 +8,9 @@
  *     run REQUEST BODY THREADS COUNT   runs a request in each of THREADS new threads COUNT times;
  *                                      the last answer is printed
  *     main REQUEST BODY                once, in the main thread
+ *     ask QUESTION KIND FIRST SECOND THREADS COUNT
+ *                                      asks a script that decides, likewise; FIRST and SECOND in
+ *                                      hexadecimal, "-" for none
  *     stop SECONDS                     ends Python
  *     rss                              resident pages
  * BODY is a file, or "-" for none. Host log records go to standard error.
@@ -121,8 +124,43 @@ static int client_gone(void *context)
     return 0;
 }
 
-static const struct wsgi_transport transport = {read_body, send_head,   send_data,   send_file,
-                                                flush,     log_request, client_gone, NULL};
+static int is_https(void *context)
+{
+    (void)context;
+    return 1;
+}
+
+static const char *ssl_variable(void *context, const char *name)
+{
+    (void)context;
+    return strcmp(name, "SSL_PROTOCOL") == 0 ? "TLSv9 \xd6" : NULL;
+}
+
+static void *native(void *context)
+{
+    return context;
+}
+
+static const struct wsgi_transport transport = {
+    .read = read_body,
+    .send_head = send_head,
+    .send_data = send_data,
+    .send_file = send_file,
+    .flush = flush,
+    .log = log_request,
+    .client_gone = client_gone,
+    .is_https = is_https,
+    .ssl_variable = ssl_variable,
+    .native = native,
+};
+
+/* As in Apache: whoever decides neither reads nor answers. */
+static const struct wsgi_transport question_transport = {
+    .log = log_request,
+    .is_https = is_https,
+    .ssl_variable = ssl_variable,
+    .native = native,
+};
 
 static void log_host(int level, const char *text, size_t size)
 {
@@ -207,16 +245,115 @@ static void run(const char *request, const char *body, int threads, int count)
     free(ids);
 }
 
+/* ---- questions ---------------------------------------------------------------------------- */
+
+struct asking {
+    struct bytes request;
+    struct wsgi_question question;
+    int count;
+    struct exchange exchange;
+    struct wsgi_answer answer;
+    struct wsgi_outcome outcome;
+};
+
+static void *ask_again(void *argument)
+{
+    struct asking *asking = argument;
+    struct wsgi_request request = {asking->request.data, asking->request.size};
+    int i;
+
+    for (i = 0; i < asking->count; i++) {
+        free(asking->exchange.log.data);
+        free(asking->answer.texts);
+        memset(&asking->exchange, 0, sizeof asking->exchange);
+        engine->ask(&request, &question_transport, &asking->exchange, &asking->question,
+                    &asking->answer, &asking->outcome);
+    }
+    return NULL;
+}
+
+static void print_asking(const struct asking *asking)
+{
+    const struct wsgi_answer *answer = &asking->answer;
+    size_t i;
+
+    printf("outcome 0 %u %u %d %d %s\n", asking->outcome.status, asking->outcome.code,
+           asking->outcome.truncated, asking->outcome.silent, asking->outcome.cause);
+    print_hex("log", &asking->exchange.log);
+    printf("verdict %d %zu\n", (int)answer->verdict, answer->count);
+    for (i = 0; i < answer->count && i < 1000; i++) {
+        const char *text = answer->texts[i];
+        struct bytes bytes = {(unsigned char *)(uintptr_t)text, text != NULL ? strlen(text) : 0};
+
+        print_hex(text != NULL ? "text" : "none", &bytes);
+    }
+}
+
+static char *from_hex(const char *hex)
+{
+    size_t size = strlen(hex) / 2, i;
+    char *text;
+
+    if (strcmp(hex, "-") == 0)
+        return NULL;
+    text = calloc(1, size + 1);
+    for (i = 0; i < size; i++) {
+        unsigned value;
+
+        if (sscanf(hex + 2 * i, "%2x", &value) != 1)
+            exit(2);
+        text[i] = (char)value;
+    }
+    return text;
+}
+
+static void ask(const char *request, int kind, const char *first, const char *second, int threads,
+                int count)
+{
+    struct asking *askings = calloc((size_t)threads + 1, sizeof *askings);
+    pthread_t *ids = calloc((size_t)threads + 1, sizeof *ids);
+    int i, all = threads > 0 ? threads : 1;
+
+    for (i = 0; i < all; i++) {
+        askings[i].request = load(request);
+        askings[i].count = count;
+        askings[i].question = (struct wsgi_question){(enum wsgi_question_kind)kind, from_hex(first),
+                                                     from_hex(second)};
+        if (threads > 0)
+            pthread_create(&ids[i], NULL, ask_again, &askings[i]);
+        else
+            ask_again(&askings[i]);
+    }
+    for (i = 0; i < threads; i++)
+        pthread_join(ids[i], NULL);
+    print_asking(&askings[all - 1]);
+    for (i = 0; i < all; i++) {
+        free(askings[i].request.data);
+        free((void *)(uintptr_t)askings[i].question.first);
+        free((void *)(uintptr_t)askings[i].question.second);
+        free(askings[i].exchange.log.data);
+        free(askings[i].answer.texts);
+    }
+    free(askings);
+    free(ids);
+}
+
+#define TEXT_MAX 20000 /* hexadecimal digits of a name */
+
 static void obey(const char *line)
 {
+    static char first[TEXT_MAX + 1], second[TEXT_MAX + 1];
     char request[1024], body[1024];
-    int threads, count;
+    int threads, count, kind;
     unsigned seconds;
 
     if (sscanf(line, "run %1023s %1023s %d %d", request, body, &threads, &count) == 4)
         run(request, body, threads, count);
     else if (sscanf(line, "main %1023s %1023s", request, body) == 2)
         run(request, body, 0, 1);
+    else if (sscanf(line, "ask %1023s %d %20000s %20000s %d %d", request, &kind, first, second,
+                    &threads, &count) == 6)
+        ask(request, kind, first, second, threads, count);
     else if (sscanf(line, "stop %u", &seconds) == 1)
         engine->stop(seconds);
     else if (strcmp(line, "rss\n") == 0) {
@@ -234,7 +371,8 @@ static void obey(const char *line)
 
 int main(int count, char **arguments)
 {
-    char line[4096], error[512] = "";
+    static char line[2 * TEXT_MAX + 4096];
+    char error[512] = "";
     struct bytes launch;
     void *library;
 

@@ -10,134 +10,13 @@ import textwrap
 import time
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from embedding import Embedded
 from test_requests import HELLO, OK, app
-from wirefront import MULTIPROCESS, MULTITHREAD, parse_head, request_block, vars_block
-
-HERE = Path(__file__).parent
-
-
-@dataclass
-class Reply:
-    """What embedded_host prints for one request."""
-
-    result: int
-    status: int
-    code: int
-    truncated: int
-    cause: str
-    head: bytes
-    body: bytes
-    log: str
-
-
-class Embedded:
-    """One running embedded_host."""
-
-    def __init__(
-        self, program: str, library: str, engine: str, python: str, directory: Path, **extra: str | int
-    ) -> None:
-        launch = directory / "launch"
-        params: list[tuple[str, str | int | bytes]] = [
-            ("GROUP_NAME", ""),
-            ("PROCESS_FLAGS", MULTIPROCESS | MULTITHREAD),
-            ("INTERPRETER", python),
-            ("SERVER_VERSION", 2004062),
-            ("MPM_PROCESSES", 16),
-            ("MPM_THREADS", 25),
-            ("LOG_LEVEL", 7),
-            *extra.items(),
-        ]
-        launch.write_bytes(vars_block(params))
-        self.directory = directory
-        self.errors = (directory / "errors").open("w+")
-        self.process = subprocess.Popen(
-            [program, library, engine, str(launch)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True,
-            env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8"},
-        )  # fmt: skip
-        self.greeting = self.line()
-
-    def line(self) -> str:
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        assert line, f"the host ended: {self.process.wait()}\n{self.log}"
-        return line.rstrip("\n")
-
-    @property
-    def log(self) -> str:
-        return (self.directory / "errors").read_text()
-
-    def command(self, text: str) -> list[str]:
-        assert self.process.stdin is not None
-        self.process.stdin.write(text + "\n")
-        self.process.stdin.flush()
-        lines = []
-        while (line := self.line()) != "done":
-            lines.append(line)
-        return lines
-
-    def run(self, block: bytes, body: bytes | None = None, threads: int = 1, count: int = 1) -> Reply:
-        request, data = self.directory / "request", self.directory / "body"
-        request.write_bytes(block)
-        if body is not None:
-            data.write_bytes(body)
-        name = str(data) if body is not None else "-"
-        command = f"run {request} {name} {threads} {count}" if threads else f"main {request} {name}"
-        outcome, head, sent, log = self.command(command)
-        _, result, status, code, truncated, _silent, *cause = outcome.split(" ", 6)
-        raw = [bytes.fromhex(line.split(" ", 1)[1]) for line in (head, sent, log)]
-        return Reply(
-            int(result), int(status), int(code), int(truncated), "".join(cause), raw[0], raw[1], raw[2].decode()
-        )
-
-    def end(self) -> int:
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        status = self.process.wait(20)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-        self.errors.close()
-        return status
-
-
-@pytest.fixture(scope="session")
-def program(tmp_path_factory: pytest.TempPathFactory) -> str:
-    target = tmp_path_factory.mktemp("host") / "embedded_host"
-    subprocess.run(
-        [
-            "cc",
-            "-std=gnu11",
-            "-g",
-            "-Wall",
-            "-Wextra",
-            "-Werror",
-            "-rdynamic",
-            str(HERE / "embedded_host.c"),
-            "-o",
-            str(target),
-            "-ldl",
-            "-pthread",
-        ],
-        check=True,
-    )
-    return str(target)
-
-
-@pytest.fixture(scope="session")
-def library(python: str) -> str:
-    """The shared libpython; without one there is no embedded mode."""
-    question = "import sysconfig as s; print(s.get_config_var('LIBDIR')); print(s.get_config_var('INSTSONAME')); print(s.get_config_var('MULTIARCH') or '')"
-    folder, name, arch = subprocess.run(
-        [python, "-c", question], check=True, capture_output=True, text=True
-    ).stdout.split("\n")[:3]
-    for path in (Path(folder) / name, Path("/usr/lib") / arch / name):
-        if ".so" in name and path.exists():
-            return str(path)
-    pytest.skip(f"{python} has no shared libpython ({name})")
+from wirefront import parse_head, request_block
 
 
 @pytest.fixture

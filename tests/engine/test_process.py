@@ -288,7 +288,7 @@ def test_preload(host: Host, group: str) -> None:
     script = host.script("print('loading')\nimport threading\nN = threading.get_ident()\n" + HELLO_TEXT)
     bad = host.script("raise ValueError('at start')", "bad.wsgi")
     daemon = host.start(extra=[("PRELOAD_GROUP", group), ("PRELOAD_SCRIPT", str(script)), ("PRELOAD_SCRIPT", str(bad))])
-    assert daemon.wait_log("WSGI0109")
+    assert daemon.wait_log("WSGI0110")
     assert daemon.log.count("loading") == 1
     assert "ValueError: at start" in daemon.log
     with daemon.front() as front:

@@ -69,6 +69,10 @@ def diff(peer: Shown, ours: Shown) -> Diffs:
         for part in sorted({*one, *two} - {"output"}):
             for key, text in _part(part, one.get(part, "(absent)"), two.get(part, "(absent)")).items():
                 found[key] = found.get(key, "") + (f"step {number}: " if len(peer.steps) > 1 else "") + text
+    if "line" in found and ("status" in found or not peer.steps[0]["line"]):
+        del found["line"]  # follows from the status; or 6.1.1 does not say where
+    if "kind" in found and "status" in found:
+        del found["kind"]
     if peer.log or ours.log:
         found.update(_part("log", log_of_peer(peer.log), ours.log))
     return found
@@ -127,7 +131,12 @@ def matches(pattern: str, text: str) -> bool:
     return re.search(pattern, text, re.IGNORECASE | re.DOTALL) is not None
 
 
-def directive_of(line: str) -> str:
-    """The directive that a line of a configuration begins with."""
-    found = re.match(r"\s*</?(\w+)|\s*(\w+)", line)
+def directive_at(text: str, number: int) -> str:
+    """The directive on this line; a continued line belongs to where it began."""
+    lines = text.split("\n")
+    if not 0 < number <= len(lines):
+        return ""
+    while number > 1 and lines[number - 2].endswith("\\"):
+        number -= 1
+    found = re.match(r"\s*</?(\w+)|\s*(\w+)", lines[number - 1])
     return (found.group(1) or found.group(2)) if found else ""

@@ -18,6 +18,11 @@ CASES = "cases"
 DIFFERENCES: dict[str, str] = {
     "D1": CASES,
     "D2": CASES,
+    "D3": CASES,
+    "D4": CASES,
+    "D5": CASES,
+    "D6": CASES,
+    "D7": CASES,
 }
 
 

@@ -8,6 +8,7 @@ not what its placeholder stands for stays as it is and is seen as a difference.
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
 import json
 import re
@@ -188,8 +189,18 @@ def typed(parts: dict[str, Any], kinds: Mapping[str, type]) -> None:
 RAW_DATE = re.compile(r"(?im)^(date|last-modified|expires): .*?(\r?)$")
 
 
-def raw_parts(data: bytes, server: Server) -> dict[str, Any]:
-    """All bytes that came back; the first line gives the status."""
-    text = RAW_DATE.sub(r"\1: @DATE@\2", clean(data.decode("latin-1"), server))
+def raw_parts(data: bytes, server: Server, now: Moment) -> dict[str, Any]:
+    """All bytes that came back; the first line gives the status; an environ is compared as such."""
+    head, gap, body = data.partition(b"\r\n\r\n")
+    found: Any = None
+    if body.startswith(b"{"):
+        with contextlib.suppress(ValueError):
+            found = json.loads(body)
+    shown = head + gap if isinstance(found, dict) else data
+    text = RAW_DATE.sub(r"\1: @DATE@\2", clean(shown.decode("latin-1"), server))
     first = re.match(r"HTTP/1\.[01] (\d{3})", text)
-    return {"status": int(first.group(1)) if first else "nothing", "body": text}
+    parts: dict[str, Any] = {"status": int(first.group(1)) if first else "nothing", "body": text}
+    if isinstance(found, dict):
+        parts["body"] = re.sub(r"(?im)^(content-length): \d+", r"\1: @LENGTH@", text)
+        parts["environ"] = environ(found, server, now)
+    return parts

@@ -72,20 +72,20 @@ class Side:
         self.server = make_server(site, mode, module)
         self.peer = module.peer
         self.failure = ""
-        self.pids: frozenset[int] = frozenset()
 
     def start(self) -> None:
         """Starts it; a failure is kept, it fails every case of the site."""
         try:
             self.server.start()
         except AssertionError as failure:
-            self.failure = str(failure)
+            self.failure = normal.clean(str(failure), self.server)
 
     def stop(self) -> str:
         """Stops it and says what was wrong with that; of 6.1.1 nothing is wanted."""
         problem = ""
         try:
-            self.server.stop()
+            if not self.failure:
+                self.server.stop()
         except AssertionError as failure:
             problem = "" if self.peer else str(failure)
         finally:
@@ -126,7 +126,9 @@ class Side:
         began = time.time()
         try:
             if ask.raw:
-                return normal.raw_parts(exchange(port, normal.fill(ask.raw, server).encode("latin-1")), server)
+                data = exchange(port, normal.fill(ask.raw, server).encode("latin-1"))
+                now = normal.Moment(began, time.time(), self._family(data))
+                return normal.raw_parts(data, server, now)
             pairs = [(name, normal.fill(value, server)) for name, value in ask.headers]
             target = normal.fill(ask.target, server)
             reply = request(port, ask.method, target, ask.body, pairs, chunked=ask.chunked, timeout=ask.timeout)
@@ -138,10 +140,12 @@ class Side:
             return {"status": type(error).__name__}
         except Exception as error:  # noqa: BLE001 - http.client has many, their name is the result
             return {"status": type(error).__name__}
-        if '"mod_wsgi.server_pid"' in reply.body.decode("latin-1"):
-            self.pids = frozenset(server.family())
-        now = normal.Moment(began, time.time(), self.pids)
+        now = normal.Moment(began, time.time(), self._family(reply.body))
         return normal.reply_parts(reply, server, now, case.headers)
+
+    def _family(self, body: bytes) -> frozenset[int]:
+        """The server's pids, looked up for an environ only."""
+        return frozenset(self.server.family()) if b'"mod_wsgi.server_pid"' in body else frozenset()
 
     def _lines(self) -> list[Line]:
         """Lines of module wsgi, of all logs, since the case began."""
@@ -193,7 +197,7 @@ PLACES = (
     ("Invalid command", "unknown"),
     (r"\btakes? (one|two|three|no|\d|1)", "arguments"),
     ("without matching", "section"),
-    ("directive missing closing|missing closing '>'", "closing"),
+    ("missing closing|closing '>' is missing", "closing"),
 )
 
 

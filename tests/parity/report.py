@@ -111,9 +111,7 @@ def check_failures(check: Check, theirs: Shown, mine: Shown, itself: bool) -> tu
     if check.says and not compare.matches(check.says, output[0]):
         failures.append(f"the message of 6.1.1 does not match {check.says!r}")
     if mine.steps and mine.steps[0]["status"] and not itself:
-        lines = check.lines.split("\n")
-        number = int(mine.steps[0]["line"])
-        directive = compare.directive_of(lines[number - 1]) if 0 < number <= len(lines) else ""
+        directive = compare.directive_at(check.lines, int(mine.steps[0]["line"]))
         needed = [word for word in (directive, *check.names) if word]
         failures += [f"our refusal does not name {word!r}" for word in needed if word.lower() not in output[1].lower()]
     if failures:
@@ -137,6 +135,14 @@ def run_site(result: Result, site: Site, mode: str, found: list[Case], ours: Mod
     left, right = Side(site, mode, peer), Side(site, mode, ours)
     began = time.monotonic()
     on_both(left.start, right.start)
+    failure = " / ".join(dict.fromkeys(text for text in (left.failure, right.failure) if text))
+    if failure:
+        for number, case in enumerate(found):
+            result.note(
+                f"{case.id} ({mode})", case.rows, [f"{site.id}: " + (failure if not number else "did not start")]
+            )
+        on_both(left.stop, right.stop)
+        return
     try:
         for case in found:
             theirs, mine = on_both(lambda case=case: left.show(case), lambda case=case: right.show(case))  # type: ignore[misc]

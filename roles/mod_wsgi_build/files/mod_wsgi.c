@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The module record: which functions httpd calls when, and which directives there are. */
+#include "apache/ask.h"
 #include "apache/config.h"
+#include "apache/dump.h"
 #include "apache/facts.h"
 #include "apache/handler.h"
+#include "apache/hint.h"
 #include "apache/log.h"
 #include "apache/route.h"
 #include "apache/setters.h"
@@ -39,13 +42,15 @@ static void register_hooks(apr_pool_t *pool)
     static const char *const before_us[] = {"mod_alias.c", NULL};
     static const char *const after_us[] = {"mod_userdir.c", "mod_vhost_alias.c", NULL};
 
-    (void)pool;
     ap_hook_check_config(wsgi_facts_check_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(wsgi_start_tokens, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(wsgi_start_generation, NULL, NULL, APR_HOOK_REALLY_LAST);
     ap_hook_child_init(wsgi_start_child, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_translate_name(wsgi_route_translate, before_us, after_us, APR_HOOK_MIDDLE);
     ap_hook_handler(wsgi_handler, NULL, NULL, APR_HOOK_MIDDLE);
+    wsgi_hint_register_hooks(pool);
+    ap_hook_test_config(wsgi_dump_test_config, NULL, NULL, APR_HOOK_MIDDLE);
+    wsgi_ask_register_hooks(pool);
 }
 
 module AP_MODULE_DECLARE_DATA __attribute__((visibility("default"))) wsgi_module = {

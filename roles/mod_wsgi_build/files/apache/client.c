@@ -20,7 +20,8 @@ struct errand {
     const struct wsgi_group *group;
     struct wsgi_outcome *outcome;
     struct wsgi_permit permit;
-    int avoid; /* slot that did not take the request, -1 */
+    int avoid;    /* slot that did not take the request, -1 */
+    int refusals; /* how often that was so */
     apr_time_t begin;
     apr_time_t nobody_since; /* 0: the last look found a ready process */
     const char *last_trouble;
@@ -151,6 +152,7 @@ static int get_permit(struct errand *errand)
 static void try_elsewhere(struct errand *errand, const char *why)
 {
     errand->avoid = errand->permit.slot;
+    errand->refusals++;
     errand->last_trouble = why;
     if (!errand->nobody_since) {
         errand->nobody_since = apr_time_now();
@@ -182,6 +184,7 @@ static int try_slot(struct errand *errand, struct wsgi_relay *relay)
     }
     relay->connection = connection;
     relay->slot = errand->permit.slot;
+    relay->refusals = errand->refusals;
     verdict = wsgi_relay_run(relay);
     if (verdict == WSGI_RELAY_DONE) {
         wsgi_pool_put(slots, errand->permit.slot, connection);

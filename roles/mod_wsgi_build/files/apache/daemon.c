@@ -483,8 +483,8 @@ const char *wsgi_group_resolve_user(apr_pool_t *pool, struct wsgi_group *group)
     const struct passwd *entry;
 
     take_ids(group);
-    group->socket_uid = ap_unixd_config.user_id;
-    if (group->socket_user_option != NULL)
+    group->socket_uid = geteuid() == 0 ? ap_unixd_config.user_id : geteuid();
+    if (geteuid() == 0 && group->socket_user_option != NULL)
         find_user(group->socket_user_option, &group->socket_uid);
     entry = getpwuid(group->uid);
     if (entry != NULL) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "embedded.h"
 
+#include "block.h"
 #include "body.h"
 #include "config.h"
 #include "group.h"
@@ -11,6 +12,7 @@
 
 #include "ap_mpm.h"
 #include "apr_lib.h"
+#include "apr_optional.h"
 #include "apr_strings.h"
 #include "http_core.h"
 
@@ -18,6 +20,10 @@
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
+
+APR_DECLARE_OPTIONAL_FN(int, ssl_is_https, (conn_rec *));
+APR_DECLARE_OPTIONAL_FN(char *, ssl_var_lookup,
+                        (apr_pool_t *, server_rec *, conn_rec *, request_rec *, char *));
 
 #ifndef WSGI_FINGERPRINT
 #define WSGI_FINGERPRINT ""
@@ -135,71 +141,6 @@ static const char *load_engine(apr_pool_t *pool, const char *path,
     return error;
 }
 
-/* ---- launch block ---------------------------------------------------------------------------- */
-
-static int is_single_process(void)
-{
-    return ap_exists_config_define("DEBUG") || ap_exists_config_define("ONE_PROCESS");
-}
-
-static void put_mpm(struct wsgi_vars_writer *writer)
-{
-    int processes = 1;
-    int threads = 1;
-    int64_t flags = is_single_process() ? WSGI_PROCESS_SINGLE : 0;
-
-    ap_mpm_query(AP_MPMQ_MAX_DAEMONS, &processes);
-    ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads);
-    if (processes > 1)
-        flags |= WSGI_PROCESS_MULTIPROCESS;
-    if (threads > 1)
-        flags |= WSGI_PROCESS_MULTITHREAD;
-    wsgi_vars_put_number(writer, WSGI_PARAM_PROCESSES, processes);
-    wsgi_vars_put_number(writer, WSGI_PARAM_THREADS, threads > 0 ? threads : 1);
-    wsgi_vars_put_number(writer, WSGI_PARAM_PROCESS_FLAGS, flags);
-    wsgi_vars_put_text(writer, WSGI_PARAM_MPM_NAME, ap_show_mpm());
-    wsgi_vars_put_number(writer, WSGI_PARAM_MPM_PROCESSES, processes);
-    wsgi_vars_put_number(writer, WSGI_PARAM_MPM_THREADS, threads);
-}
-
-static void put_python(struct wsgi_vars_writer *writer, const struct wsgi_settings *settings)
-{
-    const apr_array_header_t *path = settings->outside.python_path;
-    int i;
-
-    wsgi_vars_put_text(writer, WSGI_PARAM_INTERPRETER, settings->interpreter);
-    if (settings->python_home != NULL)
-        wsgi_vars_put_text(writer, WSGI_PARAM_PYTHON_HOME, settings->python_home);
-    for (i = 0; path != NULL && i < path->nelts; i++)
-        wsgi_vars_put_text(writer, WSGI_PARAM_PYTHON_PATH, APR_ARRAY_IDX(path, i, const char *));
-    for (i = 0; i < settings->embedded_preload->nelts; i++) {
-        const struct wsgi_preload *preload =
-            &APR_ARRAY_IDX(settings->embedded_preload, i, struct wsgi_preload);
-
-        wsgi_vars_put_text(writer, WSGI_PARAM_PRELOAD_GROUP, preload->application_group);
-        wsgi_vars_put_text(writer, WSGI_PARAM_PRELOAD_SCRIPT, preload->script);
-    }
-}
-
-static int build_launch(struct wsgi_vars_writer *writer, const struct wsgi_settings *settings,
-                        const server_rec *main_server)
-{
-    ap_version_t version;
-
-    ap_get_server_revision(&version);
-    wsgi_vars_begin(writer);
-    wsgi_vars_put_text(writer, WSGI_PARAM_GROUP_NAME, "");
-    put_mpm(writer);
-    put_python(writer, settings);
-    wsgi_vars_put_number(writer, WSGI_PARAM_SHUTDOWN_TIMEOUT, STOP_SECONDS);
-    wsgi_vars_put_number(writer, WSGI_PARAM_SERVER_VERSION,
-                         version.major * 1000000 + version.minor * 1000 + version.patch);
-    wsgi_vars_put_text(writer, WSGI_PARAM_SERVER_DESCRIPTION, ap_get_server_description());
-    wsgi_vars_put_text(writer, WSGI_PARAM_SERVER_BUILT, ap_get_server_built());
-    wsgi_vars_put_number(writer, WSGI_PARAM_LOG_LEVEL, wsgi_log_highest(main_server));
-    return wsgi_vars_end(writer);
-}
-
 /* ---- start and stop -------------------------------------------------------------------------- */
 
 /* prefork ends a child inside a signal handler, maybe in the midst of Python: that thread cannot
@@ -215,6 +156,7 @@ static apr_status_t stop(void *unused)
 
 static const char *start_engine(apr_pool_t *pchild, const struct wsgi_settings *settings)
 {
+    struct wsgi_block_server server;
     struct wsgi_vars_writer launch;
     char error[ERROR_MAX] = "";
     const struct wsgi_engine *engine = NULL;
@@ -222,7 +164,9 @@ static const char *start_engine(apr_pool_t *pchild, const struct wsgi_settings *
 
     if (problem != NULL)
         return problem;
-    if (build_launch(&launch, settings, host.main_server) != 0)
+    wsgi_block_describe(pchild, host.main_server, &server);
+    wsgi_block_embedded(&launch, &server);
+    if (wsgi_vars_end(&launch) != 0)
         problem = "no memory for the launch block";
     else if (engine->start(launch.data, launch.used, &host_functions, error, sizeof(error)) != 0)
         problem = apr_psprintf(pchild, "Python did not start: %s", error);
@@ -335,6 +279,32 @@ static int exchange_client_gone(void *context)
     return exchange->response->gone || exchange->r->connection->aborted;
 }
 
+static int exchange_is_https(void *context)
+{
+    const struct exchange *exchange = context;
+    APR_OPTIONAL_FN_TYPE(ssl_is_https) *look = APR_RETRIEVE_OPTIONAL_FN(ssl_is_https);
+
+    return look != NULL && look(exchange->r->connection) != 0;
+}
+
+static const char *exchange_ssl_variable(void *context, const char *name)
+{
+    const struct exchange *exchange = context;
+    APR_OPTIONAL_FN_TYPE(ssl_var_lookup) *look = APR_RETRIEVE_OPTIONAL_FN(ssl_var_lookup);
+    request_rec *r = exchange->r;
+
+    if (look == NULL)
+        return NULL;
+    return look(r->pool, r->server, r->connection, r, apr_pstrdup(r->pool, name));
+}
+
+static void *exchange_native(void *context)
+{
+    const struct exchange *exchange = context;
+
+    return exchange->r;
+}
+
 static const struct wsgi_transport transport = {
     .read = exchange_read,
     .send_head = exchange_head,
@@ -344,7 +314,25 @@ static const struct wsgi_transport transport = {
     .log = exchange_log,
     .client_gone = exchange_client_gone,
     .started = NULL,
+    .is_https = exchange_is_https,
+    .ssl_variable = exchange_ssl_variable,
+    .native = exchange_native,
 };
+
+/* A script that decides neither reads nor answers. */
+static const struct wsgi_transport question_transport = {
+    .log = exchange_log,
+    .is_https = exchange_is_https,
+    .ssl_variable = exchange_ssl_variable,
+    .native = exchange_native,
+};
+
+static void fail_out_of_service(struct wsgi_outcome *outcome)
+{
+    wsgi_outcome_fail(outcome, HTTP_INTERNAL_SERVER_ERROR, WSGI_CODE_PYTHON_NOT_UP,
+                      "embedded mode is out of service: %s",
+                      host.problem != NULL ? host.problem : "the process is ending");
+}
 
 void wsgi_embedded_run(request_rec *r, const unsigned char *vars, size_t vars_size,
                        struct wsgi_body *body, struct wsgi_response *response,
@@ -356,9 +344,7 @@ void wsgi_embedded_run(request_rec *r, const unsigned char *vars, size_t vars_si
     int ended;
 
     if (host.engine == NULL) {
-        wsgi_outcome_fail(outcome, HTTP_INTERNAL_SERVER_ERROR, WSGI_CODE_PYTHON_NOT_UP,
-                          "embedded mode is out of service: %s",
-                          host.problem != NULL ? host.problem : "the process is ending");
+        fail_out_of_service(outcome);
         return;
     }
     current = r;
@@ -369,4 +355,23 @@ void wsgi_embedded_run(request_rec *r, const unsigned char *vars, size_t vars_si
     memset(outcome, 0, sizeof(*outcome));
     wsgi_outcome_fail(outcome, HTTP_INTERNAL_SERVER_ERROR, WSGI_CODE_PYTHON_NOT_UP,
                       "the engine wants its process replaced, which embedded mode cannot do");
+}
+
+void wsgi_embedded_ask(request_rec *r, const unsigned char *vars, size_t vars_size,
+                       const struct wsgi_question *question, struct wsgi_answer *answer,
+                       struct wsgi_outcome *outcome)
+{
+    struct exchange exchange = {.r = r};
+    struct wsgi_request request = {vars, vars_size};
+    request_rec *outer = current;
+
+    memset(answer, 0, sizeof(*answer));
+    memset(outcome, 0, sizeof(*outcome));
+    if (host.engine == NULL) {
+        fail_out_of_service(outcome);
+        return;
+    }
+    current = r;
+    host.engine->ask(&request, &question_transport, &exchange, question, answer, outcome);
+    current = outer;
 }

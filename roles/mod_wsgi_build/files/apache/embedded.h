@@ -4,6 +4,7 @@
 #define WSGI_APACHE_EMBEDDED_H
 
 #include "httpd.h"
+#include "../wire/engine.h"
 #include "../wire/outcome.h"
 
 struct wsgi_body;
@@ -16,6 +17,12 @@ void wsgi_embedded_start(apr_pool_t *pchild, server_rec *main_server);
 /* Runs one request here. Fills in `outcome`; the caller hands it to wsgi_response_end(). */
 void wsgi_embedded_run(request_rec *r, const unsigned char *vars, size_t vars_size,
                        struct wsgi_body *body, struct wsgi_response *response,
+                       struct wsgi_outcome *outcome);
+
+/* Asks a script that decides; see engine.h. `answer` and `outcome` are filled in, the caller frees
+ * the texts. */
+void wsgi_embedded_ask(request_rec *r, const unsigned char *vars, size_t vars_size,
+                       const struct wsgi_question *question, struct wsgi_answer *answer,
                        struct wsgi_outcome *outcome);
 
 #endif

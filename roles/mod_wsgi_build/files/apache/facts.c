@@ -129,6 +129,11 @@ static const char *check_embedded(apr_pool_t *pool, struct wsgi_settings *settin
                                 &settings->interpreter, &settings->python);
     if (error == NULL)
         error = check_owner(pool, settings->python, geteuid());
+    if (error == NULL && settings->python_home != NULL)
+        error = wsgi_python_check_prefix(pool, settings->python_home, settings->interpreter,
+                                         settings->python);
+    if (error == NULL)
+        error = wsgi_probe_embedded(pool, settings->interpreter, settings->python);
     if (error == NULL || settings->python_home == NULL)
         return error;
     return apr_psprintf(pool, "WSGIPythonHome (%s): %s", settings->python_home_where, error);

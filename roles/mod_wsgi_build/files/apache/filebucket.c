@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "filebucket.h"
 
+#include "apr_portable.h"
+
 #include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define BLOCK_SIZE 65536
@@ -100,5 +104,38 @@ apr_bucket *wsgi_file_bucket_create(int descriptor, apr_uint64_t offset, apr_uin
     file->descriptor = descriptor;
     bucket = apr_bucket_shared_make(bucket, file, (apr_off_t)offset, (apr_size_t)length);
     bucket->type = &file_type;
+    return bucket;
+}
+
+/* ---- sendfile -------------------------------------------------------------------------------- */
+
+static int is_same_file(int one, apr_file_t *other)
+{
+    apr_os_file_t descriptor;
+    struct stat a;
+    struct stat b;
+
+    return apr_os_file_get(&descriptor, other) == APR_SUCCESS && fstat(one, &a) == 0 &&
+           fstat(descriptor, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+apr_bucket *wsgi_file_bucket_sendfile(int descriptor, apr_uint64_t offset, apr_uint64_t length,
+                                      apr_pool_t *pool, apr_bucket_alloc_t *list)
+{
+    char path[sizeof("/proc/self/fd/") + 12];
+    apr_file_t *again;
+    apr_bucket *bucket;
+
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", descriptor);
+    if (apr_file_open(&again, path, APR_FOPEN_READ | APR_FOPEN_SENDFILE_ENABLED,
+                      APR_FPROT_OS_DEFAULT, pool) != APR_SUCCESS)
+        return NULL;
+    if (!is_same_file(descriptor, again)) {
+        apr_file_close(again);
+        return NULL;
+    }
+    bucket = apr_bucket_file_create(again, (apr_off_t)offset, (apr_size_t)length, pool, list);
+    apr_bucket_file_enable_mmap(bucket, 0); /* a file that is cut while it is sent */
+    close(descriptor);
     return bucket;
 }

@@ -13,4 +13,10 @@
 apr_bucket *wsgi_file_bucket_create(int descriptor, apr_uint64_t offset, apr_uint64_t length,
                                     apr_bucket_alloc_t *list);
 
+/* A bucket that httpd may hand to sendfile(). Other readers of such a bucket move the position of
+ * its descriptor, so it gets one of its own: the file is opened again. NULL when that is not
+ * possible; else `descriptor` is closed. Lives in `pool`. */
+apr_bucket *wsgi_file_bucket_sendfile(int descriptor, apr_uint64_t offset, apr_uint64_t length,
+                                      apr_pool_t *pool, apr_bucket_alloc_t *list);
+
 #endif

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "handler.h"
 
+#include "admit.h"
+#include "ask.h"
 #include "body.h"
 #include "client.h"
-#include "config.h"
-#include "daemon.h"
 #include "embedded.h"
+#include "hint.h"
 #include "log.h"
 #include "names.h"
 #include "response.h"
@@ -20,40 +21,6 @@
 /* Every 5xx of ours; RFC 6585 is newer than httpd's list of names for 431. */
 #define STATUS_HEAD_TOO_LARGE 431
 
-/* Finds the group the request is for; *group NULL is embedded. 0, or -1 with `outcome`. */
-static int find_group(request_rec *r, const struct wsgi_target *target,
-                      const struct wsgi_group **group, struct wsgi_outcome *outcome)
-{
-    const struct wsgi_settings *settings = wsgi_config_settings(r->server);
-    const char *name = target->process_group;
-    enum wsgi_code code = WSGI_CODE_NONE;
-    const char *why = "";
-
-    *group = *name != '\0' ? wsgi_group_find(settings->groups, name) : NULL;
-    if (*name == '\0' && settings->restrict_embedded == 1) {
-        wsgi_outcome_fail(outcome, HTTP_INTERNAL_SERVER_ERROR, WSGI_CODE_EMBEDDED_OFF,
-                          "the request is for no process group, and WSGIRestrictEmbedded is On");
-        return -1;
-    }
-    if (*name == '\0')
-        return 0;
-    if (settings->groups->nelts == 0) {
-        code = WSGI_CODE_GROUP_NONE;
-        why = "no process group is configured at all";
-    } else if (*group == NULL) {
-        code = WSGI_CODE_GROUP_UNKNOWN;
-        why = "no WSGIDaemonProcess has this name";
-    } else if (!wsgi_group_reachable(*group, r->server)) {
-        code = WSGI_CODE_GROUP_OTHER_HOST;
-        why = "it belongs to a virtual host with another ServerName";
-    }
-    if (code == WSGI_CODE_NONE)
-        return 0;
-    wsgi_outcome_fail(outcome, HTTP_INTERNAL_SERVER_ERROR, (uint16_t)code,
-                      "process group \"%s\" cannot be used: %s", name, why);
-    return -1;
-}
-
 static int fits_a_frame(const struct wsgi_vars_writer *vars, struct wsgi_outcome *outcome)
 {
     if (vars->used + WSGI_REQUEST_PREFIX_SIZE <= WSGI_FRAME_REQUEST_MAX)
@@ -64,21 +31,27 @@ static int fits_a_frame(const struct wsgi_vars_writer *vars, struct wsgi_outcome
     return 0;
 }
 
-static void run(request_rec *r, const struct wsgi_target *target, const struct wsgi_group *group,
-                struct wsgi_response *response, struct wsgi_outcome *outcome)
+static int run(request_rec *r, const struct wsgi_target *target, const struct wsgi_group *group,
+               struct wsgi_outcome *outcome)
 {
+    struct wsgi_response response;
     struct wsgi_vars_writer vars;
     struct wsgi_body body;
+    int status;
 
+    wsgi_response_init(&response, r, group != NULL);
     wsgi_body_init(&body, r);
     if (wsgi_vars_build(r, target, body.present, &vars) != 0)
         wsgi_outcome_fail(outcome, HTTP_INTERNAL_SERVER_ERROR, WSGI_CODE_NO_MEMORY,
                           "no memory for the request's variables");
     else if (group == NULL)
-        wsgi_embedded_run(r, vars.data, vars.used, &body, response, outcome);
+        wsgi_embedded_run(r, vars.data, vars.used, &body, &response, outcome);
     else if (fits_a_frame(&vars, outcome))
-        wsgi_client_run(group, r, vars.data, vars.used, &body, response, outcome);
+        wsgi_client_run(group, r, vars.data, vars.used, &body, &response, outcome);
+    response.vars = &vars;
+    status = wsgi_response_end(&response, outcome);
     wsgi_vars_free(&vars);
+    return status;
 }
 
 /* A client error is told to the client; one that httpd would log stays in the log. */
@@ -98,14 +71,16 @@ int wsgi_handler(request_rec *r)
     if (!wsgi_route_is_ours(r))
         return DECLINED;
     memset(&outcome, 0, sizeof(outcome));
+    wsgi_hint_let_in(r);
     if (wsgi_route_check(r, &outcome) != OK)
         return refuse(r, &outcome);
     wsgi_names_find(r, &target);
-    if (find_group(r, &target, &group, &outcome) != 0) {
+    if (wsgi_ask_dispatch(r, &target, &outcome) != OK ||
+        wsgi_admit(r, &target, &group, &outcome) != OK) {
         wsgi_response_init(&response, r, 0);
         return wsgi_response_end(&response, &outcome);
     }
-    wsgi_response_init(&response, r, group != NULL);
-    run(r, &target, group, &response, &outcome);
-    return wsgi_response_end(&response, &outcome);
+    if (group != NULL)
+        wsgi_names_choose_main(r, group, &target);
+    return run(r, &target, group, &outcome);
 }

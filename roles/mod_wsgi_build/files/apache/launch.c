@@ -12,10 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "block.h"
+#include "config.h"
 #include "log.h"
 #include "../wire/frame.h"
 #include "../wire/launch.h"
@@ -64,79 +67,6 @@ const char *wsgi_launch_exit_text(int status)
 
 /* ---- the launch block ---------------------------------------------------- */
 
-static int64_t server_version(void)
-{
-    ap_version_t version;
-
-    ap_get_server_revision(&version);
-    return (int64_t)version.major * 1000000 + version.minor * 1000 + version.patch;
-}
-
-static void put_optional(struct wsgi_vars_writer *writer, enum wsgi_param id, const char *value)
-{
-    if (value) {
-        wsgi_vars_put_text(writer, id, value);
-    }
-}
-
-static void put_lists(struct wsgi_vars_writer *writer, const struct wsgi_group *group)
-{
-    int i;
-
-    for (i = 0; group->python_path && i < group->python_path->nelts; i++) {
-        wsgi_vars_put_text(writer, WSGI_PARAM_PYTHON_PATH,
-                           APR_ARRAY_IDX(group->python_path, i, const char *));
-    }
-    for (i = 0; group->preload && i < group->preload->nelts; i++) {
-        const struct wsgi_preload *preload =
-            &APR_ARRAY_IDX(group->preload, i, const struct wsgi_preload);
-
-        wsgi_vars_put_text(writer, WSGI_PARAM_PRELOAD_GROUP, preload->application_group);
-        wsgi_vars_put_text(writer, WSGI_PARAM_PRELOAD_SCRIPT, preload->script);
-    }
-}
-
-static void put_server(struct wsgi_vars_writer *writer,
-                       const struct wsgi_supervisor_settings *settings)
-{
-    wsgi_vars_put_number(writer, WSGI_PARAM_PEER_UID, (int64_t)settings->apache_uid);
-    wsgi_vars_put_number(writer, WSGI_PARAM_SERVER_VERSION, server_version());
-    put_optional(writer, WSGI_PARAM_SERVER_DESCRIPTION, settings->server_description);
-    put_optional(writer, WSGI_PARAM_SERVER_BUILT, settings->server_built);
-    put_optional(writer, WSGI_PARAM_MPM_NAME, settings->mpm_name);
-    wsgi_vars_put_number(writer, WSGI_PARAM_MPM_PROCESSES, settings->mpm_processes);
-    wsgi_vars_put_number(writer, WSGI_PARAM_MPM_THREADS, settings->mpm_threads);
-    wsgi_vars_put_number(writer, WSGI_PARAM_LOG_LEVEL, settings->log_level);
-}
-
-/* Without a display-name a process listing would show the launch code. */
-static const char *title_of(const struct wsgi_group *group, char *room, size_t size)
-{
-    if (group->display_name) {
-        return group->display_name;
-    }
-    snprintf(room, size, "(wsgi:%s)", group->name);
-    return room;
-}
-
-static void put_group(struct wsgi_vars_writer *writer, const struct wsgi_group *group)
-{
-    char title[128];
-    int64_t flags = (group->processes_given ? WSGI_PROCESS_MULTIPROCESS : 0) |
-                    (group->threads > 1 ? WSGI_PROCESS_MULTITHREAD : 0);
-
-    wsgi_vars_put_text(writer, WSGI_PARAM_GROUP_NAME, group->name);
-    wsgi_vars_put_number(writer, WSGI_PARAM_PROCESSES, group->processes);
-    wsgi_vars_put_number(writer, WSGI_PARAM_THREADS, group->threads);
-    wsgi_vars_put_number(writer, WSGI_PARAM_PROCESS_FLAGS, flags);
-    wsgi_vars_put_text(writer, WSGI_PARAM_INTERPRETER, group->interpreter);
-    wsgi_vars_put_number(writer, WSGI_PARAM_SHUTDOWN_TIMEOUT, group->shutdown_timeout);
-    put_optional(writer, WSGI_PARAM_HOME, group->home);
-    put_optional(writer, WSGI_PARAM_LOCALE, group->locale);
-    wsgi_vars_put_text(writer, WSGI_PARAM_TITLE, title_of(group, title, sizeof(title)));
-    put_lists(writer, group);
-}
-
 static int write_all(int fd, const unsigned char *data, size_t size)
 {
     while (size) {
@@ -159,9 +89,11 @@ static int make_block(const struct wsgi_launch *launch)
     struct wsgi_vars_writer writer;
     int fd = -1;
 
-    wsgi_vars_begin(&writer);
-    put_group(&writer, launch->group);
-    put_server(&writer, launch->settings);
+    wsgi_block_daemon(&writer, &launch->settings->server, launch->group);
+    wsgi_vars_put_number(&writer, WSGI_PARAM_PEER_UID, (int64_t)launch->settings->apache_uid);
+    if (launch->group->socket_uid != launch->settings->apache_uid) {
+        wsgi_vars_put_number(&writer, WSGI_PARAM_PEER_UID, (int64_t)launch->group->socket_uid);
+    }
     wsgi_vars_put_number(&writer, WSGI_PARAM_EPOCH, (int64_t)launch->epoch);
     wsgi_vars_put_bytes(&writer, WSGI_PARAM_SECRET, launch->secret, WSGI_WIRE_SECRET_SIZE);
     if (wsgi_vars_end(&writer) < 0) {
@@ -179,25 +111,44 @@ static int make_block(const struct wsgi_launch *launch)
 
 /* ---- in the new process -------------------------------------------------- */
 
-/* One line for the supervisor, then the end. */
-static void __attribute__((noreturn, format(printf, 4, 5)))
-give_up(const struct wsgi_launch *launch, int log, int status, const char *format, ...)
+/* One line for the supervisor. Nobody reads it: then it is lost. */
+static void __attribute__((format(printf, 4, 0)))
+tell(const struct wsgi_launch *launch, int log, char level, const char *format, va_list arguments)
 {
     char line[PIPE_BUF];
-    va_list arguments;
     size_t used;
 
-    used = (size_t)snprintf(line, sizeof(line), "%c3daemon group '%.200s': ", WSGI_LOG_MARK,
+    used = (size_t)snprintf(line, sizeof(line), "%c%cdaemon group '%.200s': ", WSGI_LOG_MARK, level,
                             launch->group->name);
-    va_start(arguments, format);
     vsnprintf(line + used, sizeof(line) - used - 1, format, arguments);
-    va_end(arguments);
     used = strlen(line);
     line[used++] = '\n';
     if (write(log, line, used) < 0) {
-        _exit(status); /* nobody reads it: the status has to say it all */
+        return;
     }
+}
+
+/* One line, then the end. */
+static void __attribute__((noreturn, format(printf, 4, 5)))
+give_up(const struct wsgi_launch *launch, int log, int status, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    tell(launch, log, '3', format, arguments);
+    va_end(arguments);
     _exit(status);
+}
+
+/* A limit that cannot be set does not keep the application down. */
+static void __attribute__((format(printf, 2, 3))) warn(const struct wsgi_launch *launch,
+                                                       const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    tell(launch, 2, '4', format, arguments);
+    va_end(arguments);
 }
 
 static void reset_signals(void)
@@ -289,11 +240,33 @@ static int are_ids(uid_t uid, gid_t gid)
            user[2] == uid && group[0] == gid && group[1] == gid && group[2] == gid;
 }
 
+/* The groups that were given, the primary one first; else those of the user. */
+static int set_groups(const struct wsgi_group *group)
+{
+    size_t count = group->supplement ? (size_t)group->supplement->nelts : 0;
+    gid_t *list;
+    int result;
+
+    if (!group->supplement && group->user_name) {
+        return initgroups(group->user_name, group->gid);
+    }
+    list = malloc((count + 1) * sizeof(*list));
+    if (!list) {
+        return -1;
+    }
+    list[0] = group->gid;
+    if (count > 0) {
+        memcpy(list + 1, group->supplement->elts, count * sizeof(*list));
+    }
+    result = setgroups(count + 1, list);
+    free(list);
+    return result;
+}
+
 /* Group first, user last, then proof that there is no way back. */
 static void drop_privileges(const struct wsgi_launch *launch)
 {
     const struct wsgi_group *group = launch->group;
-    int supplementary;
 
     if (group->uid == 0) {
         give_up(launch, 2, WSGI_EXIT_PRIVILEGES,
@@ -303,9 +276,7 @@ static void drop_privileges(const struct wsgi_launch *launch)
         give_up(launch, 2, WSGI_EXIT_PRIVILEGES, "cannot set the group id %lu: %s",
                 (unsigned long)group->gid, strerror(errno));
     }
-    supplementary =
-        group->user_name ? initgroups(group->user_name, group->gid) : setgroups(1, &group->gid);
-    if (supplementary < 0) {
+    if (set_groups(group) < 0) {
         give_up(launch, 2, WSGI_EXIT_PRIVILEGES,
                 "cannot set the supplementary groups of user "
                 "%s: %s",
@@ -317,6 +288,47 @@ static void drop_privileges(const struct wsgi_launch *launch)
     }
     if (!are_ids(group->uid, group->gid) || setuid(0) == 0) {
         give_up(launch, 2, WSGI_EXIT_PRIVILEGES, "root's privileges could not be given up");
+    }
+}
+
+/* While it is still root, if it was: only root may give itself precedence. */
+static void set_priority(const struct wsgi_launch *launch)
+{
+    int priority = launch->group->cpu_priority;
+
+    if (priority != 0 && setpriority(PRIO_PROCESS, 0, priority) != 0) {
+        warn(launch, "option cpu-priority=%d has no effect: %s", priority, strerror(errno));
+    }
+}
+
+static void limit(const struct wsgi_launch *launch, const char *option, int resource, rlim_t soft,
+                  rlim_t hard)
+{
+    const struct rlimit both = {.rlim_cur = soft, .rlim_max = hard};
+
+    if (setrlimit(resource, &both) != 0) {
+        warn(launch, "option %s=%llu has no effect: %s", option, (unsigned long long)soft,
+             strerror(errno));
+    }
+}
+
+/* At the soft limit of CPU time a process is told, at the hard one it is killed. */
+static void set_limits(const struct wsgi_launch *launch)
+{
+    const struct wsgi_group *group = launch->group;
+    rlim_t seconds = (rlim_t)group->cpu_time_limit;
+
+    if (group->cpu_time_limit > 0) {
+        limit(launch, "cpu-time-limit", RLIMIT_CPU, seconds,
+              seconds + 1 + (rlim_t)group->shutdown_timeout);
+    }
+    if (group->memory_limit > 0) {
+        limit(launch, "memory-limit", RLIMIT_DATA, (rlim_t)group->memory_limit,
+              (rlim_t)group->memory_limit);
+    }
+    if (group->virtual_memory_limit > 0) {
+        limit(launch, "virtual-memory-limit", RLIMIT_AS, (rlim_t)group->virtual_memory_limit,
+              (rlim_t)group->virtual_memory_limit);
     }
 }
 
@@ -349,8 +361,14 @@ static int replace_variable(const char *name, const char *value, int only_if_the
 static void correct_environment(const struct wsgi_launch *launch, int has_changed_user)
 {
     const struct wsgi_group *group = launch->group;
+    const char *seed = launch->settings->server.settings->hash_seed;
     int failed = replace_variable("LANG", group->lang, 0) < 0 ||
                  replace_variable("LC_ALL", group->locale, 0) < 0;
+
+    /* Randomness is an option on the command line; the engine takes a number out again. */
+    if (seed && strcmp(seed, "random") != 0) {
+        failed = failed || replace_variable("PYTHONHASHSEED", seed, 0) < 0;
+    }
 
     if (has_changed_user) {
         failed = failed || replace_variable("HOME", group->user_home, 0) < 0 ||
@@ -413,16 +431,80 @@ static void blame_path(const struct wsgi_launch *launch, const char *path, int d
     }
 }
 
+/* ---- the command line ---------------------------------------------------- */
+
+/* Room for what add_options() puts there besides warning filters, and for what follows. */
+#define WSGI_ARGUMENTS_MAX 16
+
+struct arguments {
+    char **list;
+    size_t count;
+};
+
+static void add(struct arguments *arguments, const char *text)
+{
+    arguments->list[arguments->count++] = (char *)(uintptr_t)text;
+}
+
+/* "cpython-313t-x86_64-linux-gnu": built to run without a GIL. */
+static int is_free_threaded(const struct wsgi_python *python)
+{
+    const char *version = strchr(python->soabi, '-');
+
+    version = version ? version + 1 : python->soabi;
+    return version[strspn(version, "0123456789")] == 't';
+}
+
+/* What an interpreter has to know before it starts. */
+static void add_options(struct arguments *arguments, const struct wsgi_settings *settings,
+                        const struct wsgi_group *group)
+{
+    int i;
+
+    if (settings->dont_write_bytecode == 1) {
+        add(arguments, "-B");
+    }
+    if (settings->python_optimize > 0) {
+        add(arguments, settings->python_optimize > 1 ? "-OO" : "-O");
+    }
+    if (settings->hash_seed && strcmp(settings->hash_seed, "random") == 0) {
+        add(arguments, "-R");
+    }
+    if (is_free_threaded(group->python)) {
+        add(arguments, "-X");
+        add(arguments, wsgi_block_free_threading(settings, group->name) ? "gil=0" : "gil=1");
+    }
+    for (i = 0; i < settings->python_warnings->nelts; i++) {
+        add(arguments, "-W");
+        add(arguments, APR_ARRAY_IDX(settings->python_warnings, i, const char *));
+    }
+}
+
+static char **make_arguments(const struct wsgi_launch *launch)
+{
+    const struct wsgi_settings *settings = launch->settings->server.settings;
+    const struct wsgi_group *group = launch->group;
+    size_t room = WSGI_ARGUMENTS_MAX + 2 * (size_t)settings->python_warnings->nelts;
+    struct arguments arguments = {calloc(room, sizeof(char *)), 0};
+
+    if (!arguments.list) {
+        give_up(launch, 2, WSGI_EXIT_EXEC, "no memory for its command line");
+    }
+    add(&arguments, group->interpreter);
+    add_options(&arguments, settings, group);
+    add(&arguments, "-c");
+    add(&arguments, WSGI_LAUNCH_CODE);
+    add(&arguments, group->python->engine);
+    add(&arguments, WSGI_TITLE_ROOM);
+    return arguments.list;
+}
+
 static void __attribute__((noreturn)) run_interpreter(const struct wsgi_launch *launch)
 {
     const struct wsgi_group *group = launch->group;
-    char *arguments[] = {
-        (char *)(uintptr_t)group->interpreter, (char *)(uintptr_t)"-c",
-        (char *)(uintptr_t)WSGI_LAUNCH_CODE,   (char *)(uintptr_t)group->python->engine,
-        (char *)(uintptr_t)WSGI_TITLE_ROOM,    NULL};
     int error;
 
-    execv(group->interpreter, arguments);
+    execv(group->interpreter, make_arguments(launch));
     error = errno;
     blame_path(launch, group->interpreter, 0);
     give_up(launch, 2, WSGI_EXIT_EXEC, "cannot execute %s: %s%s", group->interpreter,
@@ -437,6 +519,7 @@ static void __attribute__((noreturn)) become_daemon(const struct wsgi_launch *la
 
     reset_signals();
     arrange_descriptors(launch, block);
+    set_priority(launch);
     if (is_root) {
         drop_privileges(launch);
     }
@@ -445,6 +528,7 @@ static void __attribute__((noreturn)) become_daemon(const struct wsgi_launch *la
         umask((mode_t)group->umask);
     }
     correct_environment(launch, is_root);
+    set_limits(launch);
     run_interpreter(launch);
 }
 

@@ -2,18 +2,27 @@
 #include "log.h"
 
 #include "apr_base64.h"
+#include "apr_lib.h"
 #include "apr_strings.h"
 #include "http_config.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 /* httpd cuts a record at MAX_STRING_LEN (8192) with its prefix included. */
 #define LINE_MAX_SIZE 7680
 
+/* Where a record is from, if its writer said so; else a line of this file. */
+struct place {
+    char file[WSGI_LOG_FILE_MAX + 1];
+    int line;
+};
+
 /* Both scales are syslog's; a value from outside is checked all the same. */
 int wsgi_log_level(int wire_level)
 {
+    wire_level &= ~WSGI_LOG_PLACED;
     return wire_level >= APLOG_EMERG && wire_level <= APLOG_DEBUG ? wire_level : APLOG_ERR;
 }
 
@@ -91,15 +100,38 @@ static size_t next_line(const char *text, size_t size, size_t *skip)
     return line;
 }
 
+/* Takes the place (see WSGI_LOG_PLACED) off the text; what is malformed stays text. httpd escapes
+ * the message but not the file name, and that may come from a hostile daemon. */
+static struct place take_place(int wire_level, const char **text, size_t *size)
+{
+    struct place place = {"apache/log.c", __LINE__};
+    const char *end = *text + *size;
+    const char *number = memchr(*text, '\0', *size);
+    const char *rest = number != NULL ? memchr(number + 1, '\0', (size_t)(end - number - 1)) : NULL;
+    size_t i;
+
+    if (!(wire_level & WSGI_LOG_PLACED) || rest == NULL)
+        return place;
+    for (i = 0; i < WSGI_LOG_FILE_MAX && (*text)[i] != '\0'; i++)
+        place.file[i] = apr_iscntrl((*text)[i]) ? '?' : (*text)[i];
+    place.file[i] = '\0';
+    place.line = atoi(number + 1);
+    *text = rest + 1;
+    *size = (size_t)(end - *text);
+    return place;
+}
+
 void wsgi_log_request_text(request_rec *r, int wire_level, const char *text, size_t size)
 {
     int level = wsgi_log_level(wire_level);
+    struct place place = take_place(wire_level, &text, &size);
 
     while (size > 0) {
         size_t skip;
         size_t line = next_line(text, size, &skip);
 
-        ap_log_rerror(APLOG_MARK, level, 0, r, "%.*s", (int)line, text);
+        ap_log_rerror(place.file, place.line, APLOG_MODULE_INDEX, level, 0, r, "%.*s", (int)line,
+                      text);
         text += line + skip;
         size -= line + skip;
     }
@@ -108,12 +140,14 @@ void wsgi_log_request_text(request_rec *r, int wire_level, const char *text, siz
 void wsgi_log_server_text(server_rec *s, int wire_level, const char *text, size_t size)
 {
     int level = wsgi_log_level(wire_level);
+    struct place place = take_place(wire_level, &text, &size);
 
     while (size > 0) {
         size_t skip;
         size_t line = next_line(text, size, &skip);
 
-        ap_log_error(APLOG_MARK, level, 0, s, "%.*s", (int)line, text);
+        ap_log_error(place.file, place.line, APLOG_MODULE_INDEX, level, 0, s, "%.*s", (int)line,
+                     text);
         text += line + skip;
         size -= line + skip;
     }

@@ -9,7 +9,8 @@
 
 APLOG_USE_MODULE(wsgi);
 
-/* syslog level 0..7 of the wire -> APLOG_*, anything else -> APLOG_ERR. */
+/* syslog level 0..7 of the wire (with or without WSGI_LOG_PLACED) -> APLOG_*, anything else ->
+ * APLOG_ERR. */
 int wsgi_log_level(int wire_level);
 
 /* The highest wire level (7 = debug and above) that any virtual host wants of this module: what
@@ -23,7 +24,7 @@ const char *wsgi_log_request_id(request_rec *r);
  * when outcome->silent). */
 void wsgi_log_outcome(request_rec *r, const struct wsgi_outcome *outcome);
 
-/* A record the application wrote: each line of `text` is one record, controls escaped by httpd. */
+/* A record the application wrote, its place taken off if it has one: each line of `text` is one record, controls escaped by httpd. */
 void wsgi_log_request_text(request_rec *r, int wire_level, const char *text, size_t size);
 void wsgi_log_server_text(server_rec *s, int wire_level, const char *text, size_t size);
 

@@ -35,6 +35,10 @@ static void log_line(const struct wsgi_logpipe *pipe, const char *line, size_t s
         level = line[1] - '0';
         line += 2;
         size -= 2;
+    } else if (size >= 2 && line[0] == WSGI_LOG_MARK && line[1] >= 'a' && line[1] <= 'h') {
+        level = (line[1] - 'a') | WSGI_LOG_PLACED;
+        line += 2;
+        size -= 2;
     }
     if (size) {
         wsgi_log_server_text(pipe->server, level, line, size);

@@ -214,7 +214,8 @@ static void stop(struct wsgi_minder *minder, int index, const char *why, apr_tim
     tell(minder, index, WSGI_CONTROL_STOP);
 }
 
-static void drain(struct wsgi_minder *minder, int index, const char *why, apr_time_t now)
+static void drain(struct wsgi_minder *minder, int index, enum wsgi_control_type how,
+                  const char *why, apr_time_t now)
 {
     struct wsgi_minded *minded = &minder->minded[index];
 
@@ -224,7 +225,7 @@ static void drain(struct wsgi_minder *minder, int index, const char *why, apr_ti
     minded->planned = why;
     minded->drain_since = now;
     wsgi_slots_set_state(minder->slots, index, WSGI_SLOT_DRAINING);
-    tell(minder, index, WSGI_CONTROL_DRAIN);
+    tell(minder, index, how);
 }
 
 static void leave_place(struct wsgi_minder *minder, int index)
@@ -403,7 +404,7 @@ static void reload(struct wsgi_minder *minder, int asking, apr_time_t now)
             minder->places[minded->place].not_before = now;
         }
         leave_place(minder, i);
-        drain(minder, i, "its script changed", now);
+        drain(minder, i, WSGI_CONTROL_RENEW, "its script changed", now);
     }
 }
 
@@ -551,7 +552,7 @@ void wsgi_minder_drain_all(struct wsgi_minder *minder, const char *why, apr_time
     minder->closing = 1;
     for (i = 0; i < minder->slots->count; i++) {
         if (minder->minded[i].pid) {
-            drain(minder, i, why, now);
+            drain(minder, i, WSGI_CONTROL_DRAIN, why, now);
         }
     }
 }
@@ -584,7 +585,7 @@ static void adopt(struct wsgi_minder *minder, int index, apr_time_t now)
     minded->adopted = 1;
     minded->born = now;
     minder->alive++;
-    drain(minder, index, "its supervisor was replaced", now);
+    drain(minder, index, WSGI_CONTROL_DRAIN, "its supervisor was replaced", now);
 }
 
 void wsgi_minder_init(struct wsgi_minder *minder, apr_pool_t *pool, const struct wsgi_group *group,

@@ -5,6 +5,8 @@
 
 #include "httpd.h"
 
+struct wsgi_group;
+
 /* Request notes by which an alias (and other modules) overrule the directives. */
 #define WSGI_NOTE_PROCESS_GROUP "mod_wsgi.process_group"
 #define WSGI_NOTE_APPLICATION_GROUP "mod_wsgi.application_group"
@@ -24,7 +26,12 @@ struct wsgi_target {
     int in_main; /* the main-interpreter rule: runs in the main interpreter of its daemon */
 };
 
+/* Everything but in_main, from the aliases, handler scripts and directives. */
 void wsgi_names_find(request_rec *r, struct wsgi_target *target);
+
+/* in_main, when the names are final: after a dispatch script. */
+void wsgi_names_choose_main(request_rec *r, const struct wsgi_group *group,
+                            struct wsgi_target *target);
 
 /* "x.example.org" or "x.example.org:8080": what both host forms of a group name begin with. */
 const char *wsgi_names_with_port(request_rec *r, const char *host);

@@ -160,7 +160,9 @@ static enum wsgi_connect open_socket(const struct wsgi_slots *slots, const struc
     memset(&address, 0, sizeof(address));
     address.sun_family = AF_UNIX;
     apr_cpystrn(address.sun_path, slot->path, sizeof(address.sun_path));
-    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+    if ((slots->send_buffer > 0 && setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &slots->send_buffer,
+                                              sizeof(slots->send_buffer)) < 0) ||
+        connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
         ioctl(fd, FIONBIO, &block) < 0 ||
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof(second)) < 0) {
         int code = errno;

@@ -2,10 +2,13 @@
 #include "probe.h"
 
 #include "apr_strings.h"
+#include "http_core.h"
+#include "unixd.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -15,25 +18,81 @@
 #define ANSWER_TIMEOUT 5000 /* ms; a path on a dead network file system never answers */
 #define GROUPS_MAX 1024
 
-enum what { NOTHING, BECOME_USER, HOME, INTERPRETER, ENGINE };
+#define LINKS_MAX 16
+
+enum what { NOTHING, BECOME_USER, HOME, INTERPRETER, MARKER, LIBRARY, ENGINE };
 
 struct answer {
     int what; /* enum what: the first thing that cannot be done */
     int error;
+    char part[1024]; /* the first part of the path that stands in the way, "" when not known */
 };
 
-static struct answer ask(const struct wsgi_group *group)
-{
-    struct answer answer = {NOTHING, 0};
+static void blame(const char *path, int mode, int depth, struct answer *answer);
 
-    if (group->home != NULL && chdir(group->home) != 0)
-        answer.what = HOME;
-    else if (access(group->interpreter, X_OK) != 0)
-        answer.what = INTERPRETER;
-    else if (access(group->python->engine, R_OK) != 0)
-        answer.what = ENGINE;
-    answer.error = errno;
-    return answer;
+/* A link: what it leads to is walked as well. */
+static void blame_link(const char *path, int mode, int depth, struct answer *answer)
+{
+    char target[PATH_MAX], whole[2 * PATH_MAX];
+    ssize_t size = readlink(path, target, sizeof(target) - 1);
+    const char *slash = strrchr(path, '/');
+
+    if (size <= 0 || depth >= LINKS_MAX || slash == NULL)
+        return;
+    target[size] = '\0';
+    if (target[0] == '/')
+        apr_snprintf(whole, sizeof(whole), "%s", target);
+    else
+        apr_snprintf(whole, sizeof(whole), "%.*s/%s", (int)(slash - path), path, target);
+    blame(whole, mode, depth + 1, answer);
+}
+
+/* Walks a path and notes the first part that cannot be passed. */
+static void blame(const char *path, int mode, int depth, struct answer *answer)
+{
+    char part[2 * PATH_MAX];
+    const char *slash = path;
+
+    while (slash != NULL && answer->part[0] == '\0') {
+        slash = strchr(slash + 1, '/');
+        apr_snprintf(part, sizeof(part), "%.*s",
+                     slash != NULL ? (int)(slash - path) : (int)strlen(path), path);
+        if (access(part, slash != NULL ? X_OK : mode) == 0)
+            continue;
+        blame_link(part, slash != NULL ? X_OK : mode, depth, answer);
+        if (answer->part[0] == '\0')
+            apr_cpystrn(answer->part, part, sizeof(answer->part));
+        return;
+    }
+}
+
+/* 0 when `path` can be used so, or is not there. */
+static int cannot(const char *path, int mode, enum what what, struct answer *answer)
+{
+    if (path == NULL || access(path, mode) == 0)
+        return 0;
+    if (errno == ENOENT && (what == MARKER || what == LIBRARY))
+        return 0;
+    answer->what = (int)what;
+    answer->error = errno;
+    blame(path, mode, 0, answer);
+    return 1;
+}
+
+/* Paths that come from those of a group, made before the fork. */
+struct paths {
+    const char *marker;
+    const char *library;
+};
+
+static void ask(const struct wsgi_group *group, const struct paths *paths, struct answer *answer)
+{
+    if (cannot(group->home, X_OK, HOME, answer) ||
+        cannot(group->interpreter, X_OK, INTERPRETER, answer) ||
+        cannot(paths->marker, R_OK, MARKER, answer) ||
+        cannot(paths->library, R_OK | X_OK, LIBRARY, answer))
+        return;
+    cannot(group->python->engine, R_OK, ENGINE, answer);
 }
 
 static int become(const struct wsgi_group *group, const gid_t *groups, size_t count)
@@ -44,34 +103,40 @@ static int become(const struct wsgi_group *group, const gid_t *groups, size_t co
 }
 
 /* In the forked process: only system calls, then gone. */
-static void answer_and_exit(int out, const struct wsgi_group *group, const gid_t *groups,
-                            size_t count)
+static void answer_and_exit(int out, const struct wsgi_group *group, const struct paths *paths,
+                            const gid_t *groups, size_t count)
 {
-    struct answer answer = {BECOME_USER, 0};
+    struct answer answer = {NOTHING, 0, ""};
 
-    if (become(group, groups, count) == 0)
-        answer = ask(group);
-    else
+    if (become(group, groups, count) == 0) {
+        ask(group, paths, &answer);
+    } else {
+        answer.what = BECOME_USER;
         answer.error = errno;
+    }
     if (write(out, &answer, sizeof(answer)) != (ssize_t)sizeof(answer))
         _exit(1);
     _exit(0);
 }
 
-static pid_t start(int pipe_ends[2], const struct wsgi_group *group)
+static pid_t start(int pipe_ends[2], const struct wsgi_group *group, const struct paths *paths)
 {
     gid_t groups[GROUPS_MAX];
     int count = GROUPS_MAX;
     pid_t pid;
 
-    if (group->user_name == NULL ||
-        getgrouplist(group->user_name, group->gid, groups, &count) < 0) {
+    if (group->supplement != NULL) {
+        groups[0] = group->gid;
+        for (count = 1; count <= group->supplement->nelts && count < GROUPS_MAX; count++)
+            groups[count] = APR_ARRAY_IDX(group->supplement, count - 1, gid_t);
+    } else if (group->user_name == NULL ||
+               getgrouplist(group->user_name, group->gid, groups, &count) < 0) {
         groups[0] = group->gid;
         count = 1;
     }
     pid = fork();
     if (pid == 0)
-        answer_and_exit(pipe_ends[1], group, groups, (size_t)count);
+        answer_and_exit(pipe_ends[1], group, paths, groups, (size_t)count);
     return pid;
 }
 
@@ -87,7 +152,8 @@ static int collect(int in, struct answer *answer)
     return ready == 1 && read(in, answer, sizeof(*answer)) == (ssize_t)sizeof(*answer) ? 0 : -1;
 }
 
-static int ask_as_user(const struct wsgi_group *group, struct answer *answer)
+static int ask_as_user(const struct wsgi_group *group, const struct paths *paths,
+                       struct answer *answer)
 {
     int pipe_ends[2];
     int status = -1;
@@ -95,7 +161,7 @@ static int ask_as_user(const struct wsgi_group *group, struct answer *answer)
 
     if (pipe2(pipe_ends, O_CLOEXEC) != 0)
         return 0;
-    pid = start(pipe_ends, group);
+    pid = start(pipe_ends, group, paths);
     close(pipe_ends[1]);
     if (pid > 0) {
         status = collect(pipe_ends[0], answer);
@@ -111,48 +177,89 @@ static int ask_as_user(const struct wsgi_group *group, struct answer *answer)
     return status;
 }
 
-static const char *explain(apr_pool_t *pool, const struct wsgi_group *group,
-                           const struct answer *answer)
+/* "Permission denied (errno 13)", and where on the way. */
+static const char *reason(apr_pool_t *pool, const struct answer *answer, const char *path)
 {
+    const char *error = apr_psprintf(pool, "%s (errno %d)", strerror(answer->error), answer->error);
+
+    if (answer->part[0] == '\0' || strcmp(answer->part, path) == 0)
+        return error;
+    return apr_psprintf(pool, "%s, at %s", error, answer->part);
+}
+
+static const char *explain(apr_pool_t *pool, const struct wsgi_group *group,
+                           const struct paths *paths, const struct answer *answer)
+{
+    static const char remedy[] = "let that user in, or give another path";
     const char *user =
         group->user_name != NULL ? group->user_name : apr_psprintf(pool, "#%ld", (long)group->uid);
-    const char *error = strerror(answer->error);
+    const char *path;
 
     switch (answer->what) {
     case BECOME_USER:
-        return apr_psprintf(pool, "option user: cannot become %s: %s", user, error);
+        return apr_psprintf(pool, "option user: cannot become %s: %s", user,
+                            strerror(answer->error));
     case HOME:
-        return apr_psprintf(pool,
-                            "option home: user %s cannot enter %s: %s; check every directory "
-                            "of the path",
-                            user, group->home, error);
+        return apr_psprintf(pool, "option home: user %s cannot enter %s: %s; %s", user, group->home,
+                            reason(pool, answer, group->home), remedy);
     case INTERPRETER:
-        return apr_psprintf(pool,
-                            "user %s cannot execute %s: %s; check every directory of the "
-                            "path",
-                            user, group->interpreter, error);
+        return apr_psprintf(pool, "user %s cannot execute %s: %s; %s", user, group->interpreter,
+                            reason(pool, answer, group->interpreter), remedy);
+    case MARKER:
+    case LIBRARY:
     case ENGINE:
-        return apr_psprintf(pool, "user %s cannot read %s: %s; check every directory of the path",
-                            user, group->python->engine, error);
+        path = answer->what == MARKER    ? paths->marker
+               : answer->what == LIBRARY ? paths->library
+                                         : group->python->engine;
+        return apr_psprintf(pool, "user %s cannot read %s: %s; %s", user, path,
+                            reason(pool, answer, path), remedy);
     default:
         return NULL;
     }
 }
 
+/* .../bin/python: .../pyvenv.cfg and .../lib/pythonX.Y */
+static struct paths paths_of(apr_pool_t *pool, const struct wsgi_group *group)
+{
+    const char *bin = ap_make_dirstr_parent(pool, group->interpreter);
+    const char *root = ap_make_dirstr_parent(pool, apr_pstrmemdup(pool, bin, strlen(bin) - 1));
+    const char *version = group->python->version;
+    const char *dot = strchr(version, '.');
+    const char *end = dot != NULL ? strchr(dot + 1, '.') : NULL;
+    struct paths paths;
+
+    if (end != NULL)
+        version = apr_pstrmemdup(pool, version, (apr_size_t)(end - version));
+    paths.marker = apr_pstrcat(pool, root, "pyvenv.cfg", NULL);
+    paths.library = apr_pstrcat(pool, root, "lib/python", version, NULL);
+    return paths;
+}
+
 const char *wsgi_probe_group(apr_pool_t *pool, const struct wsgi_group *group)
 {
-    struct answer answer = {NOTHING, 0};
+    struct paths paths = paths_of(pool, group);
+    struct answer answer = {NOTHING, 0, ""};
 
-    if (geteuid() != 0) {
-        if (group->home != NULL && access(group->home, X_OK) != 0)
-            answer = (struct answer){HOME, errno};
-        else if (access(group->interpreter, X_OK) != 0)
-            answer = (struct answer){INTERPRETER, errno};
-    } else if (ask_as_user(group, &answer) != 0) {
+    if (geteuid() != 0)
+        ask(group, &paths, &answer);
+    else if (ask_as_user(group, &paths, &answer) != 0)
         return apr_psprintf(pool,
                             "whether its user reaches %s was not answered within %d s; "
                             "is a network file system down?",
                             group->interpreter, ANSWER_TIMEOUT / 1000);
-    }
-    return explain(pool, group, &answer);
+    return explain(pool, group, &paths, &answer);
+}
+
+const char *wsgi_probe_embedded(apr_pool_t *pool, const char *interpreter,
+                                const struct wsgi_python *python)
+{
+    struct wsgi_group group;
+
+    memset(&group, 0, sizeof(group));
+    group.uid = geteuid() == 0 ? ap_unixd_config.user_id : geteuid();
+    group.gid = geteuid() == 0 ? ap_unixd_config.group_id : getegid();
+    group.user_name = ap_unixd_config.user_name;
+    group.interpreter = interpreter;
+    group.python = python;
+    return wsgi_probe_group(pool, &group);
 }

@@ -8,5 +8,8 @@
 
 /* NULL when fine, else what cannot be reached and what to do. Bounded in time. */
 const char *wsgi_probe_group(apr_pool_t *pool, const struct wsgi_group *group);
+/* The same for Apache's own user, in whose processes an embedded Python runs. */
+const char *wsgi_probe_embedded(apr_pool_t *pool, const char *interpreter,
+                                const struct wsgi_python *python);
 
 #endif

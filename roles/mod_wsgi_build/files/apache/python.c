@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "python.h"
 
+#include "venv.h"
+
 #include "http_config.h"
 #include "apr_strings.h"
 
@@ -285,47 +287,72 @@ static const char *guess_home(apr_pool_t *pool, const char *path)
 
     if (library == NULL)
         library = strstr(path, "/lib64/python");
-    if (library != NULL)
+    if (library != NULL && library != path)
         return apr_pstrmemdup(pool, path, (apr_size_t)(library - path));
     if (slash != NULL && slash != path && strcmp(slash, "/bin") == 0)
         return apr_pstrmemdup(pool, path, (apr_size_t)(slash - path));
     return NULL;
 }
 
+/* Says why a home is none, or NULL: it is a directory that might be one. */
+static const char *check_home(apr_pool_t *pool, const char *home)
+{
+    const char *guess = guess_home(pool, home);
+    struct stat file;
+    int error = stat(home, &file) == 0 ? 0 : errno;
+
+    if (guess != NULL && (error != 0 || S_ISDIR(file.st_mode)))
+        return apr_psprintf(pool, "%s is a part of an environment, not its home; did you mean %s?",
+                            home, guess);
+    if (error != 0)
+        return apr_psprintf(pool, "%s: %s; make it (python3 -m venv %s), or correct the path", home,
+                            strerror(error), home);
+    if (!S_ISDIR(file.st_mode))
+        return apr_psprintf(pool,
+                            "%s is neither a directory nor a program; give the prefix of "
+                            "a Python or of a venv",
+                            home);
+    return NULL;
+}
+
+/* An environment whose Python was removed: its program is a link to nowhere. NULL when that is
+ * not what is wrong. */
+static const char *check_link(apr_pool_t *pool, const char *path)
+{
+    struct stat file;
+    char target[PATH_MAX];
+    ssize_t size;
+
+    if (stat(path, &file) == 0 || lstat(path, &file) != 0 || !S_ISLNK(file.st_mode))
+        return NULL;
+    size = readlink(path, target, sizeof(target) - 1);
+    if (size < 0)
+        return NULL;
+    target[size] = '\0';
+    return apr_psprintf(pool,
+                        "%s leads to %s, which is not there; the Python that the environment was "
+                        "made from is gone: install it again, or make the environment again",
+                        path, target);
+}
+
 /* The interpreter a home means, or NULL with *problem. */
 static const char *find_interpreter(apr_pool_t *pool, const struct wsgi_pythons *pythons,
                                     const char *home, const char **problem)
 {
-    const char *guess = guess_home(pool, home);
-    const char *path;
-    struct stat file;
+    static const char *const names[] = {"/bin/python", "/bin/python3"};
+    size_t i;
 
-    if (stat(home, &file) != 0) {
-        *problem = apr_psprintf(pool, "%s: %s; make it (python3 -m venv %s), or correct the path",
-                                home, strerror(errno), home);
-        return NULL;
-    }
     if (is_program(home))
         return home;
-    if (!S_ISDIR(file.st_mode)) {
-        *problem = apr_psprintf(pool,
-                                "%s is neither a directory nor a program; give the prefix of "
-                                "a Python or of a venv",
-                                home);
-        return NULL;
+    *problem = check_home(pool, home);
+    for (i = 0; i < sizeof(names) / sizeof(*names) && *problem == NULL; i++) {
+        const char *path = apr_pstrcat(pool, home, names[i], NULL);
+
+        if (is_program(path))
+            return path;
+        *problem = check_link(pool, path);
     }
-    if (guess != NULL) {
-        *problem = apr_psprintf(pool,
-                                "%s is a part of an environment, not its home; did you mean "
-                                "%s?",
-                                home, guess);
-        return NULL;
-    }
-    path = apr_pstrcat(pool, home, "/bin/python", NULL);
-    if (is_program(path))
-        return path;
-    path = apr_pstrcat(pool, home, "/bin/python3", NULL);
-    return is_program(path) ? path : find_versioned(pool, pythons, home, problem);
+    return *problem == NULL ? find_versioned(pool, pythons, home, problem) : NULL;
 }
 
 static const struct wsgi_python *find_engine(const struct wsgi_pythons *pythons, const char *real)
@@ -358,29 +385,119 @@ static const char *engines_text(apr_pool_t *pool, const struct wsgi_pythons *pyt
     return text;
 }
 
+/* The directory two levels above a program: .../bin/python. */
+static const char *root_of(apr_pool_t *pool, const char *interpreter)
+{
+    const char *slash = strrchr(interpreter, '/');
+    const char *bin = slash != NULL ? apr_pstrmemdup(pool, interpreter, slash - interpreter) : "";
+
+    slash = strrchr(bin, '/');
+    return slash != NULL ? apr_pstrmemdup(pool, bin, slash - bin) : bin;
+}
+
+static int has_library(apr_pool_t *pool, const char *root, const char *version)
+{
+    static const char *const names[] = {"/lib/python", "/lib64/python"};
+    struct stat file;
+    size_t i;
+
+    for (i = 0; i < sizeof(names) / sizeof(*names); i++)
+        if (stat(apr_pstrcat(pool, root, names[i], version, NULL), &file) == 0)
+            return 1;
+    return 0;
+}
+
+/* Packages lie in lib/pythonX.Y: those of another version are not found, or crash. */
+static const char *check_version(apr_pool_t *pool, const char *root, const struct wsgi_venv *venv,
+                                 const struct wsgi_python *python)
+{
+    const char *version = minor_version(pool, python->version);
+
+    if (venv->version == NULL || strcmp(venv->version, version) == 0 ||
+        has_library(pool, root, version))
+        return NULL;
+    return apr_psprintf(pool,
+                        "the environment %s was made for Python %s (%s), but its interpreter is "
+                        "Python %s now, which does not find what is installed there; make it again "
+                        "(python3 -m venv --clear %s) and install the packages",
+                        root, venv->version, venv->marker, python->version, root);
+}
+
+static const char *no_engine(apr_pool_t *pool, const struct wsgi_pythons *pythons,
+                             const struct wsgi_venv *venv, const char *root,
+                             const char *interpreter, const char *real)
+{
+    if (venv->version != NULL)
+        return apr_psprintf(pool,
+                            "the environment %s is of Python %s (%s leads to %s), but the module "
+                            "has no engine for that, only for Python %s; " REBUILD
+                            ", or make the environment again with one of these",
+                            root, venv->version, interpreter, real, engines_text(pool, pythons));
+    return apr_psprintf(pool, "the module has no engine for %s (%s), only for %s; " REBUILD,
+                        interpreter, real, engines_text(pool, pythons));
+}
+
+/* What belongs to the interpreter at hand. */
+static const char *resolve_engine(apr_pool_t *pool, const struct wsgi_pythons *pythons,
+                                  const char *interpreter, const struct wsgi_python **python)
+{
+    const char *root = root_of(pool, interpreter);
+    struct wsgi_venv venv;
+    /* Python itself looks beside its program first. */
+    const char *problem = wsgi_venv_read(pool, ap_make_dirstr_parent(pool, interpreter), &venv);
+    char real[PATH_MAX];
+
+    if (problem == NULL && venv.marker == NULL)
+        problem = wsgi_venv_read(pool, root, &venv);
+    if (problem != NULL)
+        return problem;
+    if (realpath(interpreter, real) == NULL)
+        return apr_psprintf(pool, "%s: %s", interpreter, strerror(errno));
+    *python = find_engine(pythons, real);
+    if (*python == NULL)
+        return no_engine(pool, pythons, &venv, root, interpreter, real);
+    return check_version(pool, root, &venv, *python);
+}
+
 const char *wsgi_python_resolve(apr_pool_t *pool, const struct wsgi_pythons *pythons,
                                 const char *home, const char **interpreter,
                                 const struct wsgi_python **python)
 {
     const char *problem = NULL;
-    char real[PATH_MAX];
 
     if (pythons->standard == NULL)
         return pythons->problem;
-    if (home == NULL)
+    if (home == NULL) {
         *interpreter = pythons->standard->interpreter;
-    else
+        *python = pythons->standard;
+    } else {
         *interpreter = find_interpreter(pool, pythons, home, &problem);
-    if (*interpreter == NULL)
+        if (problem == NULL)
+            problem = resolve_engine(pool, pythons, *interpreter, python);
+    }
+    if (problem != NULL)
         return problem;
-    if (realpath(*interpreter, real) == NULL)
-        return apr_psprintf(pool, "%s: %s", *interpreter, strerror(errno));
-    *python = home == NULL ? pythons->standard : find_engine(pythons, real);
-    if (*python == NULL)
-        return apr_psprintf(pool, "the module has no engine for %s (%s), only for %s; " REBUILD,
-                            *interpreter, real, engines_text(pool, pythons));
     if (access((*python)->engine, R_OK) != 0)
         return apr_psprintf(pool, "engine %s: %s; install the module again", (*python)->engine,
                             strerror(errno));
     return NULL;
+}
+
+const char *wsgi_python_check_prefix(apr_pool_t *pool, const char *home, const char *interpreter,
+                                     const struct wsgi_python *python)
+{
+    const char *root = root_of(pool, interpreter);
+    const char *version = minor_version(pool, python->version);
+    struct wsgi_venv venv;
+    const char *problem = wsgi_venv_read(pool, root, &venv);
+
+    if (problem != NULL || venv.marker != NULL)
+        return problem;
+    if (has_library(pool, root, apr_pstrcat(pool, version, "/encodings", NULL)))
+        return NULL;
+    return apr_psprintf(pool,
+                        "%s is neither a venv (it has no pyvenv.cfg) nor the prefix of a Python: "
+                        "there is no %s/lib/python%s/encodings; give a venv, or %s",
+                        home, root, version,
+                        *python->prefix != '\0' ? python->prefix : "the prefix of the Python");
 }

@@ -22,4 +22,9 @@ const char *wsgi_python_resolve(apr_pool_t *pool, const struct wsgi_pythons *pyt
                                 const char *home, const char **interpreter,
                                 const struct wsgi_python **python);
 
+/* Embedded mode: a home that is no venv becomes Python's prefix, so the standard library has to be
+ * there. NULL, or what is wrong. */
+const char *wsgi_python_check_prefix(apr_pool_t *pool, const char *home, const char *interpreter,
+                                     const struct wsgi_python *python);
+
 #endif

@@ -262,6 +262,7 @@ static void put_request(struct wsgi_relay *x)
     x->more_body = upload->body->present && (!upload->body->finished || first < upload->used);
     x->credit = expects ? 0 : WSGI_WIRE_INITIAL_CREDIT - first;
     frame.sequence = ++x->connection->sequence;
+    frame.aux = (uint16_t)(x->refusals < UINT16_MAX ? x->refusals : UINT16_MAX);
     frame.length = (uint32_t)(sizeof(prefix) + x->vars_size + first);
     frame.flags = (uint8_t)((x->more_body ? WSGI_FLAG_MORE_BODY : 0) |
                             (x->more_body && expects ? WSGI_FLAG_EXPECT : 0));

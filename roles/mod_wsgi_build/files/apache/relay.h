@@ -28,6 +28,7 @@ struct wsgi_relay {
     size_t vars_size;
     struct wsgi_connection *connection;
     int slot;
+    int refusals; /* processes that did not take it before */
 
     /* to the daemon */
     unsigned char heads[WSGI_FRAME_HEAD_SIZE + WSGI_REQUEST_PREFIX_SIZE];
@@ -60,7 +61,7 @@ enum wsgi_verdict {
 int wsgi_upload_begin(struct wsgi_upload *upload, struct wsgi_outcome *outcome);
 void wsgi_upload_end(struct wsgi_upload *upload);
 
-/* `relay` holds request, connection and slot, the rest is zero. */
+/* `relay` holds request, connection, slot and refusals, the rest is zero. */
 enum wsgi_verdict wsgi_relay_run(struct wsgi_relay *relay);
 
 /* 1 when the client closed its connection; a look, no waiting. */

@@ -2,9 +2,10 @@
 #include "response.h"
 
 #include "body.h"
+#include "config.h"
 #include "filebucket.h"
 #include "log.h"
-#include "names.h"
+#include "vars.h"
 
 #include "apr_lib.h"
 #include "apr_strings.h"
@@ -163,6 +164,8 @@ int wsgi_response_head(struct wsgi_response *response, const void *block, size_t
     location = apr_table_get(r->headers_out, "Location");
     if (response->is_daemon && r->status == HTTP_OK && location != NULL && *location == '/')
         response->redirect = location;
+    response->replaced = response->is_daemon && ap_is_HTTP_ERROR(r->status) &&
+                         wsgi_config_directory(r)->error_override == 1;
     return 0;
 }
 
@@ -196,12 +199,18 @@ static int pass_flushed(struct wsgi_response *response)
     return pass(response);
 }
 
-/* How many of `size` bytes go to the client: none after a redirect, no more than promised. */
+/* The client gets something else than what the application answered. */
+static int is_discarded(const struct wsgi_response *response)
+{
+    return response->redirect != NULL || response->replaced;
+}
+
+/* How many of `size` bytes go to the client: none that are discarded, no more than promised. */
 static apr_uint64_t accept_bytes(struct wsgi_response *response, apr_uint64_t size)
 {
     apr_uint64_t accepted = size;
 
-    if (response->redirect != NULL)
+    if (is_discarded(response))
         return 0;
     if (response->promised >= 0) {
         apr_uint64_t room = (apr_uint64_t)(response->promised - response->sent);
@@ -214,7 +223,7 @@ static apr_uint64_t accept_bytes(struct wsgi_response *response, apr_uint64_t si
 
 static int pass_if_due(struct wsgi_response *response, int flush)
 {
-    if (response->redirect != NULL)
+    if (is_discarded(response))
         return 0;
     if (flush)
         return pass_flushed(response);
@@ -262,6 +271,24 @@ int wsgi_response_bucket(struct wsgi_response *response, apr_bucket *bucket, int
     return pass_if_due(response, flush);
 }
 
+/* In embedded mode the kernel may send the file itself, when WSGIEnableSendfile and EnableSendfile
+ * are both On. */
+static apr_bucket *file_bucket(const struct wsgi_response *response, int descriptor,
+                               apr_uint64_t offset, apr_uint64_t size)
+{
+    request_rec *r = response->r;
+    const core_dir_config *core = ap_get_core_module_config(r->per_dir_config);
+    apr_bucket *bucket = NULL;
+
+    if (!response->is_daemon && wsgi_config_directory(r)->enable_sendfile == 1 &&
+        core->enable_sendfile == ENABLE_SENDFILE_ON)
+        bucket = wsgi_file_bucket_sendfile(descriptor, offset, size, r->pool,
+                                           r->connection->bucket_alloc);
+    if (bucket != NULL)
+        return bucket;
+    return wsgi_file_bucket_create(descriptor, offset, size, r->connection->bucket_alloc);
+}
+
 int wsgi_response_file(struct wsgi_response *response, int descriptor, apr_uint64_t offset,
                        apr_uint64_t length, int flush)
 {
@@ -281,9 +308,7 @@ int wsgi_response_file(struct wsgi_response *response, int descriptor, apr_uint6
         response->sent -= (apr_int64_t)size; /* missing bytes make the response a short one */
         return pass_if_due(response, flush);
     }
-    APR_BRIGADE_INSERT_TAIL(
-        response->out,
-        wsgi_file_bucket_create(own, offset, size, response->r->connection->bucket_alloc));
+    APR_BRIGADE_INSERT_TAIL(response->out, file_bucket(response, own, offset, size));
     return flush ? pass_flushed(response) : pass(response);
 }
 
@@ -291,7 +316,7 @@ int wsgi_response_flush(struct wsgi_response *response)
 {
     if (is_answered(response))
         return -1;
-    if (!response->head_seen || response->redirect != NULL)
+    if (!response->head_seen || is_discarded(response))
         return 0;
     return pass_flushed(response);
 }
@@ -334,12 +359,20 @@ static int cut(struct wsgi_response *response)
     return OK;
 }
 
+/* What comes next may be a script: it gets REDIRECT_SCRIPT_NAME and so on, as after a CGI script. */
+static void remember(const struct wsgi_response *response)
+{
+    if (response->vars != NULL)
+        wsgi_vars_remember(response->r, response->vars);
+}
+
 /* A path without a host: the client gets what is there, by GET, without knowing. What is left of
  * the request's body is read first, it must not be taken for another request. */
 static int follow(struct wsgi_response *response)
 {
     request_rec *r = response->r;
 
+    remember(response);
     apr_brigade_cleanup(response->out);
     ap_discard_request_body(r);
     r->method = "GET";
@@ -348,6 +381,19 @@ static int follow(struct wsgi_response *response)
     apr_table_unset(r->headers_in, "Transfer-Encoding");
     ap_internal_redirect_handler(response->redirect, r);
     return OK;
+}
+
+/* httpd answers with its own page or ErrorDocument for this status. */
+static int replace(struct wsgi_response *response)
+{
+    request_rec *r = response->r;
+    int status = r->status;
+
+    apr_brigade_cleanup(response->out);
+    remember(response);
+    r->status = HTTP_OK; /* else httpd takes the page itself for a failure */
+    r->status_line = NULL;
+    return response->gone ? OK : status;
 }
 
 /* The page of a 5xx names the code and the request, so that its log line is found. An
@@ -378,13 +424,14 @@ static int refuse(struct wsgi_response *response, const struct wsgi_outcome *out
     if (outcome->status == HTTP_SERVICE_UNAVAILABLE)
         apr_table_setn(r->err_headers_out, "Retry-After", RETRY_AFTER);
     explain(r, outcome);
+    remember(response);
     return outcome->status;
 }
 
 static int is_short(const struct wsgi_response *response)
 {
     return response->promised >= 0 && response->sent < response->promised &&
-           response->redirect == NULL && !is_without_body(response);
+           !is_discarded(response) && !is_without_body(response);
 }
 
 static int finish(struct wsgi_response *response)
@@ -416,7 +463,7 @@ int wsgi_response_end(struct wsgi_response *response, const struct wsgi_outcome 
                           "the application ended without a response head");
         return refuse(response, &failure);
     }
-    if (outcome->status != 0 && response->redirect != NULL) {
+    if (outcome->status != 0 && is_discarded(response)) {
         /* Nothing has gone out yet, so this can still be an honest error. */
         apr_table_clear(response->r->headers_out);
         return refuse(response, outcome);
@@ -433,5 +480,7 @@ int wsgi_response_end(struct wsgi_response *response, const struct wsgi_outcome 
         wsgi_log_outcome(response->r, &failure);
         return cut(response);
     }
+    if (response->replaced)
+        return replace(response);
     return response->redirect != NULL ? follow(response) : finish(response);
 }

@@ -6,6 +6,7 @@
 #include "httpd.h"
 #include "../wire/head.h"
 #include "../wire/outcome.h"
+#include "../wire/vars.h"
 
 struct wsgi_response {
     request_rec *r;
@@ -15,8 +16,10 @@ struct wsgi_response {
     int gone;             /* the client left: everything after is dropped */
     int is_daemon;        /* apply the CGI-like rules of daemon mode (behaviour reference 4.7) */
     const char *redirect; /* daemon mode: Location "/..." with status 200, else NULL */
+    int replaced;         /* WSGIErrorOverride: httpd's own page instead of this response */
     apr_int64_t promised; /* Content-Length of the head, -1 when there was none */
-    apr_int64_t sent;     /* body bytes accepted so far; surplus over `promised` is cut */
+    const struct wsgi_vars_writer *vars; /* of the request, once it was run; else NULL */
+    apr_int64_t sent;                    /* body bytes accepted so far; surplus over `promised` is cut */
 };
 
 void wsgi_response_init(struct wsgi_response *response, request_rec *r, int is_daemon);

@@ -39,8 +39,11 @@ size_t wsgi_route_match(const char *uri, const char *location)
     return (size_t)(at - uri);
 }
 
+/* The alias itself goes along as a note, because notes survive mod_dir's internal redirects; what
+ * counts is the address of its text (wsgi_route_alias). */
 static void note_options(request_rec *r, const struct wsgi_alias *alias)
 {
+    apr_table_setn(r->notes, WSGI_NOTE_ALIAS, alias->location);
     if (alias->process_group != NULL)
         apr_table_setn(r->notes, WSGI_NOTE_PROCESS_GROUP, alias->process_group);
     if (alias->application_group != NULL)
@@ -52,8 +55,33 @@ static void note_options(request_rec *r, const struct wsgi_alias *alias)
                        alias->pass_authorization ? "1" : "0");
 }
 
-/* Entries in their order, the first match wins. What follows the location is appended to the
- * target; a mount at the root keeps the whole path, its leading "/" too. */
+/* What follows the match is appended to the target; a match of just the root keeps the whole
+ * path, its leading "/" too. NULL: no match. */
+static const char *map_plain(request_rec *r, const struct wsgi_alias *alias)
+{
+    size_t covered = wsgi_route_match(r->uri, alias->location);
+    const char *rest = strcmp(alias->location, "/") == 0 ? r->uri : r->uri + covered;
+
+    return covered > 0 ? apr_pstrcat(r->pool, alias->target, rest, NULL) : NULL;
+}
+
+/* The match may lie anywhere in the path: what is before it is lost, what follows it is kept. */
+static const char *map_regex(request_rec *r, const struct wsgi_alias *alias)
+{
+    ap_regmatch_t found[AP_MAX_REG_MATCH];
+    const char *target;
+    const char *rest;
+
+    if (ap_regexec(alias->regex, r->uri, AP_MAX_REG_MATCH, found, 0) != 0 ||
+        found[0].rm_eo == found[0].rm_so)
+        return NULL;
+    target = ap_pregsub(r->pool, alias->target, r->uri, AP_MAX_REG_MATCH, found);
+    if (target == NULL)
+        return NULL;
+    rest = found[0].rm_eo == 1 && r->uri[0] == '/' ? r->uri : r->uri + found[0].rm_eo;
+    return apr_pstrcat(r->pool, target, rest, NULL);
+}
+
 int wsgi_route_translate(request_rec *r)
 {
     const apr_array_header_t *aliases = wsgi_config_server(r->server)->aliases;
@@ -63,12 +91,11 @@ int wsgi_route_translate(request_rec *r)
         return DECLINED;
     for (i = 0; i < aliases->nelts; i++) {
         const struct wsgi_alias *alias = &APR_ARRAY_IDX(aliases, i, struct wsgi_alias);
-        size_t covered = wsgi_route_match(r->uri, alias->location);
-        const char *rest = strcmp(alias->location, "/") == 0 ? r->uri : r->uri + covered;
+        const char *file = alias->regex != NULL ? map_regex(r, alias) : map_plain(r, alias);
 
-        if (covered == 0)
+        if (file == NULL)
             continue;
-        r->filename = apr_pstrcat(r->pool, alias->target, rest, NULL);
+        r->filename = (char *)file;
         r->handler = WSGI_HANDLER;
         apr_table_setn(r->notes, "alias-forced-type", WSGI_HANDLER);
         note_options(r, alias);
@@ -77,12 +104,50 @@ int wsgi_route_translate(request_rec *r)
     return DECLINED;
 }
 
+const struct wsgi_alias *wsgi_route_alias(const request_rec *r)
+{
+    const apr_array_header_t *aliases = wsgi_config_server(r->server)->aliases;
+    const char *location = apr_table_get(r->notes, WSGI_NOTE_ALIAS);
+    int i;
+
+    for (i = 0; location != NULL && i < aliases->nelts; i++) {
+        const struct wsgi_alias *alias = &APR_ARRAY_IDX(aliases, i, struct wsgi_alias);
+
+        if (alias->location == location)
+            return alias;
+    }
+    return NULL;
+}
+
 /* ---- checks -------------------------------------------------------------------------------- */
 
-int wsgi_route_is_ours(const request_rec *r)
+static int is_plain(const request_rec *r)
 {
     return r->handler != NULL &&
            (strcmp(r->handler, WSGI_HANDLER) == 0 || strcmp(r->handler, WSGI_MEDIA_TYPE) == 0);
+}
+
+/* httpd keeps the names of handlers in lower case; the last definition of a name counts. */
+const struct wsgi_handler_script *wsgi_route_handler_script(const request_rec *r)
+{
+    const apr_array_header_t *list = wsgi_config_directory(r)->handlers;
+    int i;
+
+    if (list == NULL || r->handler == NULL || is_plain(r))
+        return NULL;
+    for (i = list->nelts - 1; i >= 0; i--) {
+        const struct wsgi_handler_script *handler =
+            &APR_ARRAY_IDX(list, i, struct wsgi_handler_script);
+
+        if (strcasecmp(handler->name, r->handler) == 0)
+            return handler;
+    }
+    return NULL;
+}
+
+int wsgi_route_is_ours(const request_rec *r)
+{
+    return is_plain(r) || wsgi_route_handler_script(r) != NULL;
 }
 
 static int is_aliased(const request_rec *r)
@@ -133,8 +198,18 @@ static int check_limit(request_rec *r, int64_t length, struct wsgi_outcome *outc
     return HTTP_REQUEST_ENTITY_TOO_LARGE;
 }
 
-/* A chunked upload is accepted. mod_wsgi 6 answers it with 411 unless WSGIChunkedRequest is On;
- * that directive comes later, and our default stays On. */
+/* mod_wsgi 6 wants to be asked before it takes a chunked upload, and so do we: an application
+ * that goes by CONTENT_LENGTH would lose the body. */
+static int check_chunked(request_rec *r, struct wsgi_outcome *outcome)
+{
+    if (wsgi_config_directory(r)->chunked_request == 1)
+        return OK;
+    wsgi_outcome_fail(outcome, HTTP_LENGTH_REQUIRED, WSGI_CODE_CHUNKED_REFUSED,
+                      "the request has a chunked body and no length, and WSGIChunkedRequest is "
+                      "not On here");
+    return HTTP_LENGTH_REQUIRED;
+}
+
 static int check_framing(request_rec *r, struct wsgi_outcome *outcome)
 {
     const char *coding = apr_table_get(r->headers_in, "Transfer-Encoding");
@@ -146,7 +221,9 @@ static int check_framing(request_rec *r, struct wsgi_outcome *outcome)
                           "unknown Transfer-Encoding \"%.60s\"; only chunked is known", coding);
         return HTTP_NOT_IMPLEMENTED;
     }
-    if (coding != NULL || length == NULL)
+    if (coding != NULL)
+        return check_chunked(r, outcome);
+    if (length == NULL)
         return OK;
     if (wsgi_head_parse_length(length, strlen(length), &number) != WSGI_HEAD_OK) {
         wsgi_outcome_fail(outcome, HTTP_BAD_REQUEST, WSGI_CODE_CONTENT_LENGTH,
@@ -156,9 +233,10 @@ static int check_framing(request_rec *r, struct wsgi_outcome *outcome)
     return check_limit(r, number, outcome);
 }
 
+/* What a WSGIHandlerScript works on need not be there at all, and is not run itself. */
 int wsgi_route_check(request_rec *r, struct wsgi_outcome *outcome)
 {
-    int status = check_script(r, outcome);
+    int status = is_plain(r) ? check_script(r, outcome) : OK;
 
     return status == OK ? check_framing(r, outcome) : status;
 }

@@ -19,7 +19,6 @@
 
 #include "apr_strings.h"
 
-#define WSGI_LISTEN_BACKLOG 100
 #define WSGI_CELL_LINE 16 /* cells in a cache line */
 
 /* ---- making the table ---------------------------------------------------- */
@@ -83,35 +82,48 @@ static int make_board(struct wsgi_slot *slot)
 }
 
 /* A leftover of an earlier server with the same pid and generation; anything else stays. */
-static int remove_stale_socket(const char *path, uid_t apache_uid)
+static int remove_stale_socket(const char *path, uid_t owner)
 {
     struct stat info;
 
     if (lstat(path, &info) < 0) {
         return errno == ENOENT ? 0 : -1;
     }
-    if (!S_ISSOCK(info.st_mode) || (info.st_uid != apache_uid && info.st_uid != geteuid())) {
+    if (!S_ISSOCK(info.st_mode) || (info.st_uid != owner && info.st_uid != geteuid())) {
         errno = EEXIST;
         return -1;
     }
     return unlink(path);
 }
 
-static int bind_socket(int fd, const struct sockaddr_un *address, uid_t apache_uid)
+static int bind_socket(int fd, const struct sockaddr_un *address, uid_t owner)
 {
     const struct sockaddr *generic = (const struct sockaddr *)address;
     mode_t mask = umask(0177); /* 0600 from the first moment on */
     int result = bind(fd, generic, sizeof(*address));
 
-    if (result < 0 && errno == EADDRINUSE &&
-        remove_stale_socket(address->sun_path, apache_uid) == 0) {
+    if (result < 0 && errno == EADDRINUSE && remove_stale_socket(address->sun_path, owner) == 0) {
         result = bind(fd, generic, sizeof(*address));
     }
     umask(mask);
     return result;
 }
 
+/* What the options of the group say; 0 is the system's size. The system has a say, too: it doubles
+ * the numbers, and has a lowest and a highest one. */
+static int set_buffers(int fd, const struct wsgi_group *group)
+{
+    int out = (int)group->send_buffer_size;
+    int in = (int)group->receive_buffer_size;
+
+    if (out > 0 && setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &out, sizeof(out)) < 0) {
+        return -1;
+    }
+    return in > 0 ? setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &in, sizeof(in)) : 0;
+}
+
 static const char *make_listener(apr_pool_t *pool, struct wsgi_slot *slot,
+                                 const struct wsgi_group *group,
                                  const struct wsgi_supervisor_settings *settings)
 {
     struct sockaddr_un address;
@@ -130,29 +142,33 @@ static const char *make_listener(apr_pool_t *pool, struct wsgi_slot *slot,
     if (slot->listener < 0) {
         return system_error(pool, "cannot make a socket", NULL);
     }
-    if (bind_socket(slot->listener, &address, settings->apache_uid) < 0) {
+    if (bind_socket(slot->listener, &address, group->socket_uid) < 0) {
         const char *error = system_error(pool, "cannot bind the socket", slot->path);
 
         close(slot->listener); /* the file, if there is one, is not ours to remove */
         slot->listener = -1;
         return error;
     }
-    if (geteuid() == 0 && lchown(slot->path, settings->apache_uid, settings->apache_gid) < 0) {
+    if (geteuid() == 0 && lchown(slot->path, group->socket_uid, settings->apache_gid) < 0) {
         return system_error(pool, "cannot change the owner of the socket", slot->path);
     }
-    if (listen(slot->listener, WSGI_LISTEN_BACKLOG) < 0) {
+    if (set_buffers(slot->listener, group) < 0) {
+        return system_error(pool, "cannot set the buffer sizes of a socket", NULL);
+    }
+    if (listen(slot->listener, group->listen_backlog) < 0) {
         return system_error(pool, "cannot listen on the socket", slot->path);
     }
     return NULL;
 }
 
 static const char *make_slot(apr_pool_t *pool, struct wsgi_slot *slot,
+                             const struct wsgi_group *group,
                              const struct wsgi_supervisor_settings *settings)
 {
     if (make_board(slot) < 0) {
         return system_error(pool, "cannot make a board", NULL);
     }
-    return make_listener(pool, slot, settings);
+    return make_listener(pool, slot, group, settings);
 }
 
 static struct wsgi_slots *make_empty(apr_pool_t *pool, const struct wsgi_group *group)
@@ -162,6 +178,8 @@ static struct wsgi_slots *make_empty(apr_pool_t *pool, const struct wsgi_group *
 
     slots->count = 2 * group->processes;
     slots->threads = group->threads;
+    /* With a UNIX socket the sender's buffer holds what the other end has not read. */
+    slots->send_buffer = (int)group->receive_buffer_size;
     slots->owner_uid = geteuid();
     slots->owner_pid = getpid();
     slots->slot = apr_pcalloc(pool, sizeof(*slots->slot) * (apr_size_t)slots->count);
@@ -190,7 +208,7 @@ struct wsgi_slots *wsgi_slots_create(apr_pool_t *pool, const struct wsgi_group *
         slots->slot[i].path =
             apr_psprintf(pool, "%s.%" APR_PID_T_FMT ".%d.%d.%d.sock", settings->socket_prefix,
                          getpid(), generation, group->id, i);
-        *error = make_slot(pool, &slots->slot[i], settings);
+        *error = make_slot(pool, &slots->slot[i], group, settings);
     }
     if (*error) {
         wsgi_slots_unlink(slots);

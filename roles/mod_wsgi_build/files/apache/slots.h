@@ -61,6 +61,7 @@ struct wsgi_slots {
     struct wsgi_slot *slot;
     int count;
     int threads;
+    int send_buffer; /* bytes for what Apache sends, 0: the system's */
     uid_t owner_uid; /* of the process that called listen(): what SO_PEERCRED must say */
     pid_t owner_pid;
     pid_t self; /* Apache children only: what they write into permits */

@@ -10,7 +10,6 @@
 #include "supervisor.h"
 #include "../wire/engine.h"
 
-#include "ap_mpm.h"
 #include "apr_strings.h"
 #include "http_core.h"
 #include "unixd.h"
@@ -57,12 +56,7 @@ describe_server(apr_pool_t *pconf, const server_rec *main_server, const char *pr
     server->socket_prefix = prefix;
     server->apache_uid = geteuid() == 0 ? ap_unixd_config.user_id : geteuid();
     server->apache_gid = geteuid() == 0 ? ap_unixd_config.group_id : getegid();
-    server->server_description = apr_pstrdup(pconf, ap_get_server_description());
-    server->server_built = ap_get_server_built();
-    server->mpm_name = ap_show_mpm();
-    server->log_level = wsgi_log_highest(main_server);
-    ap_mpm_query(AP_MPMQ_MAX_DAEMONS, &server->mpm_processes);
-    ap_mpm_query(AP_MPMQ_MAX_THREADS, &server->mpm_threads);
+    wsgi_block_describe(pconf, main_server, &server->server);
     return server;
 }
 

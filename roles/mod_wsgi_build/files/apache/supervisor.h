@@ -8,6 +8,7 @@
 #define WSGI_APACHE_SUPERVISOR_H
 
 #include "httpd.h"
+#include "block.h"
 
 /* What a supervisor needs from the configuration. */
 struct wsgi_supervisor_settings {
@@ -15,12 +16,7 @@ struct wsgi_supervisor_settings {
                                   pid>.<generation>.<group>.<slot>.sock */
     uid_t apache_uid;          /* of the Apache children: owns the sockets, may connect */
     gid_t apache_gid;
-    const char *server_description;
-    const char *server_built;
-    const char *mpm_name;
-    int mpm_processes;
-    int mpm_threads;
-    int log_level; /* highest wire level that any virtual host wants, wsgi_log_highest() */
+    struct wsgi_block_server server; /* what daemons are told about it */
 };
 
 /* Parent, before children exist (pre_mpm at a cold start, post_config at a restart; runs once

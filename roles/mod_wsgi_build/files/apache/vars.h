@@ -13,10 +13,16 @@
 int wsgi_vars_build(request_rec *r, const struct wsgi_target *target, int has_body,
                     struct wsgi_vars_writer *writer);
 
-/* The reduced block for a script that decides (behaviour reference 3.5, 3.6): CGI variables with
- * SERVER_SIGNATURE and REMOTE_HOST, never a credential; for the dispatch script the raw
- * environment of the request, too. `application_group` is already expanded. */
-int wsgi_vars_build_question(request_rec *r, enum wsgi_question_kind kind, const char *script,
+/* Puts what environ had into the request's environment (httpd makes REDIRECT_* of it when another
+ * request takes over); none of the module's own settings, and nothing wsgi.*. */
+void wsgi_vars_remember(request_rec *r, const struct wsgi_vars_writer *vars);
+
+/* The reduced block for a script that decides (behaviour reference 3.5): CGI variables with
+ * SERVER_SIGNATURE and REMOTE_HOST, never a credential. The dispatch script (3.6) gets what the
+ * application will get instead, and the environment as it is behind it. `application_group` is
+ * already expanded. */
+int wsgi_vars_build_question(request_rec *r, enum wsgi_question_kind kind,
+                             const struct wsgi_target *target, const char *script,
                              const char *application_group, struct wsgi_vars_writer *writer);
 
 #endif

@@ -94,16 +94,30 @@ static inline WSGI_UNUSED PyObject *wsgi_compat_refuse_new(PyTypeObject *type, P
 
 /* ---- modules ------------------------------------------------------------- */
 
-/* No slot about the GIL or several interpreters is given: loading _mod_wsgi turns the GIL on in a
- * free-threaded interpreter. An embedded one has to be told before it starts. */
-static inline WSGI_UNUSED void wsgi_compat_config_gil(PyConfig *config)
+/* _mod_wsgi itself says nothing about the GIL: loading it turns the GIL on in a free-threaded
+ * interpreter that was not told (-X gil=0) to do without. An embedded one is told before it starts.
+ */
+static inline WSGI_UNUSED void wsgi_compat_config_gil(PyConfig *config, int free_threading)
 {
 #ifdef Py_GIL_DISABLED
-    config->enable_gil = 1;
+    config->enable_gil = free_threading ? 0 : 1; /* _PyConfig_GIL_DISABLE, _PyConfig_GIL_ENABLE */
 #else
     (void)config;
+    (void)free_threading;
 #endif
 }
+
+/* Slots of the modules that each of our interpreters gets, also one with a GIL of its own. */
+#if PY_VERSION_HEX < 0x030C0000
+#define WSGI_COMPAT_MODULE_SLOTS
+#elif PY_VERSION_HEX < 0x030D0000
+#define WSGI_COMPAT_MODULE_SLOTS                                                                   \
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#else
+#define WSGI_COMPAT_MODULE_SLOTS                                                                   \
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},                          \
+        {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
 
 /* Takes over nothing: `value` stays the caller's. */
 static inline WSGI_UNUSED int wsgi_compat_module_add(PyObject *module, const char *name,
@@ -148,6 +162,48 @@ static inline WSGI_UNUSED void wsgi_compat_error_restore(PyObject *error)
                   PyException_GetTraceback(error));
 #else
     PyErr_SetRaisedException(error);
+#endif
+}
+
+/* ---- interpreters -------------------------------------------------------- */
+
+#if PY_VERSION_HEX < 0x030C0000
+#define WSGI_COMPAT_HAS_OWN_GIL 0
+#else
+#define WSGI_COMPAT_HAS_OWN_GIL 1
+#endif
+
+#ifdef Py_GIL_DISABLED
+#define WSGI_COMPAT_IS_FREE_THREADED_BUILD 1
+#else
+#define WSGI_COMPAT_IS_FREE_THREADED_BUILD 0
+#endif
+
+/* Attached to the main interpreter; to the new one afterwards. With a GIL of its own it is strict:
+ * no fork, no daemon threads, and only extensions that say they can do it. NULL: attached as
+ * before, or not at all. */
+static inline WSGI_UNUSED PyThreadState *wsgi_compat_new_interpreter(int own_gil)
+{
+#if PY_VERSION_HEX < 0x030C0000
+    (void)own_gil;
+    return Py_NewInterpreter();
+#else
+    PyInterpreterConfig config = {
+        .use_main_obmalloc = 0,
+        .allow_fork = 0,
+        .allow_exec = 0,
+        .allow_threads = 1,
+        .allow_daemon_threads = 0,
+        .check_multi_interp_extensions = 1,
+        .gil = PyInterpreterConfig_OWN_GIL,
+    };
+    PyThreadState *state = NULL;
+
+    if (!own_gil)
+        return Py_NewInterpreter();
+    if (PyStatus_Exception(Py_NewInterpreterFromConfig(&state, &config)))
+        return NULL;
+    return state;
 #endif
 }
 

@@ -68,7 +68,10 @@ int wsgi_environ_scan(const struct wsgi_request *request, struct wsgi_call *call
         if (var.id >= WSGI_PARAM_FIRST && store(call, &var) != 0)
             return -1;
     }
-    return more == 0 && call->script != NULL && call->callable != NULL ? 0 : -1;
+    /* A script that decides has no application. */
+    if (call->callable == NULL && !(call->flags & WSGI_REQUEST_QUESTION))
+        return -1;
+    return more == 0 && call->script != NULL ? 0 : -1;
 }
 
 /* ---- second pass: environ ------------------------------------------------ */
@@ -170,7 +173,8 @@ static int put_texts(const struct wsgi_run *run, PyObject *dict)
         put_text(dict, o->word_request_handler, call->handler) != 0 ||
         put_text(dict, o->word_listener_host, call->listener_host) != 0 ||
         put_text(dict, o->word_listener_port, call->listener_port) != 0 ||
-        put_text(dict, o->word_request_id, call->request_id) != 0 ||
+        (run->id != NULL && PyDict_SetItem(dict, o->word_request_id, run->id) != 0) ||
+        put_text(dict, o->word_handler_script, call->handler_script) != 0 ||
         put_text(dict, o->word_connection_id, call->connection_id) != 0 ||
         put_text(dict, o->word_server_pid, pid) != 0)
         return -1;
@@ -190,7 +194,7 @@ static int put_rest(const struct wsgi_run *run, PyObject *dict)
         put_time(dict, o->word_request_start, call->request_start) != 0 ||
         put_time(dict, o->word_queue_start, call->queue_start) != 0 ||
         put_time(dict, o->word_daemon_start, call->daemon_start) != 0 ||
-        put_time(dict, o->word_application_start, wsgi_clock_wall()) != 0 ||
+        put_time(dict, o->word_application_start, run->application_start) != 0 ||
         put_value(dict, o->word_thread_id, PyLong_FromLong(run->thread->number)) != 0)
         return -1;
     return 0;
@@ -207,4 +211,39 @@ PyObject *wsgi_environ_make(const struct wsgi_run *run)
         return NULL;
     }
     return dict;
+}
+
+/* ---- scripts that decide --------------------------------------------------------------------- */
+
+int wsgi_environ_put_question(const struct wsgi_run *run, PyObject *dict, int is_dispatch)
+{
+    const struct wsgi_objects *o = &run->interp->objects;
+    const struct wsgi_call *call = &run->call;
+    const char *handler_script = call->handler_script != NULL ? call->handler_script : "";
+
+    if (put_vars(run, dict) != 0)
+        return -1;
+    if (is_dispatch)
+        return put_texts(run, dict) != 0 ? -1
+                                         : put_text(dict, o->word_handler_script, handler_script);
+    if (put_text(dict, o->word_process_group, call->process_group) != 0)
+        return -1;
+    return put_text(dict, o->word_application_group, call->application_group);
+}
+
+/* Its name is NULL, as extensions that were written for mod_wsgi 6 expect it. */
+int wsgi_environ_put_native(struct wsgi_run *run, PyObject *dict)
+{
+    PyThreadState *state;
+    void *native;
+
+    if (!(run->call.flags & WSGI_REQUEST_NATIVE) || run->transport->native == NULL)
+        return 0;
+    state = wsgi_run_enter(run);
+    native = run->transport->native(run->context);
+    wsgi_run_leave(run, state);
+    run->native = PyCapsule_New(native, NULL, NULL);
+    if (run->native == NULL)
+        return -1;
+    return PyDict_SetItemString(dict, "apache.request_rec", run->native);
 }

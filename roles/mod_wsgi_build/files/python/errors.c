@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "hint.h"
+#include "events.h"
 #include "stream.h"
 
 void wsgi_error_describe(PyObject *error, char *text, size_t size)
@@ -79,6 +81,14 @@ static void describe_gone(struct wsgi_run *run)
     run->outcome->silent = 1;
 }
 
+/* No failure of the application but of its time: 504, no traceback, and no request_exception. */
+static int is_timeout(const struct wsgi_run *run, PyObject *error)
+{
+    PyObject *timeout = run->interp->hooks.timeout;
+
+    return timeout != NULL && PyErr_GivenExceptionMatches(error, timeout);
+}
+
 void wsgi_error_outcome(struct wsgi_run *run, const char *doing)
 {
     PyObject *error = wsgi_compat_error_take();
@@ -95,7 +105,14 @@ void wsgi_error_outcome(struct wsgi_run *run, const char *doing)
         return;
     }
     wsgi_error_describe(error, text, sizeof text);
+    if (!is_own && is_timeout(run, error)) {
+        wsgi_outcome_fail(run->outcome, 504, WSGI_CODE_REQUEST_TIMEOUT, "%s in %s was ended by %s",
+                          doing, run->call.script, text);
+        Py_DECREF(error);
+        return;
+    }
     wsgi_error_log(run->interp, error);
+    wsgi_hint_log(run->interp, error);
     if (is_own)
         wsgi_outcome_fail(run->outcome, run->own_status, run->own_code, "%s, in %s", text,
                           run->call.script);
@@ -105,5 +122,6 @@ void wsgi_error_outcome(struct wsgi_run *run, const char *doing)
     else
         wsgi_outcome_fail(run->outcome, 500, WSGI_CODE_APPLICATION_RAISED, "%s in %s raised %s",
                           doing, run->call.script, text);
+    wsgi_events_exception(run, error);
     Py_DECREF(error);
 }

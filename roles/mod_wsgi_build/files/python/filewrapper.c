@@ -79,6 +79,7 @@ static int find_range(const struct wsgi_objects *objects, PyObject *filelike, in
 static int send_range(struct wsgi_run *run, int descriptor, uint64_t offset, uint64_t length)
 {
     PyThreadState *state = wsgi_run_enter(run);
+    int64_t begun = wsgi_meter_clock(run);
 
     if (!run->head_sent) {
         run->head_sent = 1;
@@ -88,6 +89,8 @@ static int send_range(struct wsgi_run *run, int descriptor, uint64_t offset, uin
     if (!run->gone && length > 0 &&
         run->transport->send_file(run->context, descriptor, offset, length) != 0)
         run->gone = 1;
+    wsgi_meter_add(run, &run->meter.output_time, begun);
+    run->meter.output_length += (int64_t)length;
     wsgi_run_leave(run, state);
     return run->gone ? -1 : 0;
 }
@@ -225,7 +228,7 @@ static void wrapper_dealloc(PyObject *self)
 }
 
 static PyMethodDef wrapper_methods[] = {
-    {"close", wrapper_close, METH_NOARGS, "Closes the wrapped file, if it can be closed."},
+    {"close", wrapper_close, METH_NOARGS, "close($self, /)\n--\n\nCloses the wrapped file, if it can be closed."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -235,7 +238,12 @@ static PyGetSetDef wrapper_members[] = {
     {NULL, NULL, NULL, NULL, NULL},
 };
 
+PyDoc_STRVAR(wrapper_doc, "FileWrapper(filelike, blksize=8192)\n--\n\n"
+                          "Iterates over filelike.read(blksize). A regular file that an application "
+                          "returns\nin it is sent by the server.");
+
 static PyType_Slot wrapper_slots[] = {
+    {Py_tp_doc, (void *)wrapper_doc},
     {Py_tp_new, (void *)wrapper_new},
     {Py_tp_dealloc, (void *)wrapper_dealloc},
     {Py_tp_traverse, (void *)wrapper_traverse},

@@ -27,6 +27,15 @@ struct input_object {
     int64_t taken;
 };
 
+PyDoc_STRVAR(input_doc, "The request body, as a binary file that can only be read forward.");
+PyDoc_STRVAR(read_doc, "read($self, size=-1, /)\n--\n\n"
+                       "Exactly size bytes unless the body ends before; negative or None: the rest.");
+PyDoc_STRVAR(readline_doc, "readline($self, size=-1, /)\n--\n\n"
+                           "The next line with its end, or size bytes of it.");
+PyDoc_STRVAR(readlines_doc, "readlines($self, hint=-1, /)\n--\n\n"
+                            "A list of lines; none is read once they have hint bytes together.");
+PyDoc_STRVAR(close_doc, "close($self, /)\n--\n\nDoes nothing.");
+
 /* ---- reading from the host ----------------------------------------------- */
 
 static int usable(struct input_object *input)
@@ -78,6 +87,7 @@ static Py_ssize_t receive(struct input_object *input, char *data, size_t size)
 {
     struct wsgi_run *run = input->run;
     PyThreadState *state;
+    int64_t begun;
     ssize_t count;
     int problem;
 
@@ -94,10 +104,14 @@ static Py_ssize_t receive(struct input_object *input, char *data, size_t size)
         return 0;
     input->busy = 1;
     state = wsgi_run_enter(run);
+    begun = wsgi_meter_clock(run);
     count = run->transport->read(run->context, data, size);
     problem = errno;
+    wsgi_meter_add(run, &run->meter.input_time, begun);
     wsgi_run_leave(run, state);
     input->busy = 0;
+    run->meter.input_reads++;
+    run->meter.input_length += count > 0 ? count : 0;
     if (count < 0) {
         input->failed = problem != 0 ? problem : EIO;
         raise_failure(input);
@@ -330,16 +344,17 @@ static void input_dealloc(PyObject *self)
 }
 
 static PyMethodDef input_methods[] = {
-    {"read", (PyCFunction)(void (*)(void))input_read, METH_FASTCALL, NULL},
-    {"readline", (PyCFunction)(void (*)(void))input_readline, METH_FASTCALL, NULL},
-    {"readlines", (PyCFunction)(void (*)(void))input_readlines, METH_FASTCALL, NULL},
-    {"close", input_close, METH_NOARGS, NULL},
+    {"read", (PyCFunction)(void (*)(void))input_read, METH_FASTCALL, read_doc},
+    {"readline", (PyCFunction)(void (*)(void))input_readline, METH_FASTCALL, readline_doc},
+    {"readlines", (PyCFunction)(void (*)(void))input_readlines, METH_FASTCALL, readlines_doc},
+    {"close", input_close, METH_NOARGS, close_doc},
     {NULL, NULL, 0, NULL},
 };
 
 static PyType_Slot input_slots[] = {
     {Py_tp_dealloc, (void *)input_dealloc}, {Py_tp_iter, (void *)PyObject_SelfIter},
     {Py_tp_iternext, (void *)input_next},   {Py_tp_methods, input_methods},
+    {Py_tp_doc, (void *)input_doc},
     WSGI_COMPAT_SLOT_CLOSED{0, NULL},
 };
 

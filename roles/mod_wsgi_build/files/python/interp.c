@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "layers.h"
 #include "run.h"
 #include "script.h"
+#include "site.h"
 #include "stream.h"
 
 /* The one thread-local pointer. The key of the process struct holds it too, for its destructor. */
@@ -28,7 +30,6 @@ struct wsgi_thread *wsgi_thread_self(void)
         free(thread);
         return NULL;
     }
-    thread->number = __atomic_add_fetch(&wsgi_process.thread_count, 1, __ATOMIC_RELAXED);
     current_thread = thread;
     return thread;
 }
@@ -205,8 +206,9 @@ static int set_up_new(struct wsgi_interp *interp)
         PyObject *text = PyObject_Str(error);
         const char *words = text != NULL ? PyUnicode_AsUTF8(text) : NULL;
 
-        wsgi_log_attached(WSGI_LOG_CRIT, "Interpreter '%s' cannot be set up: %s: %s", interp->name,
-                          Py_TYPE(error)->tp_name, words != NULL ? words : "no reason given");
+        wsgi_log_attached(WSGI_LOG_CRIT, "WSGI0035: interpreter '%s' cannot be set up: %s: %s",
+                          interp->name, Py_TYPE(error)->tp_name,
+                          words != NULL ? words : "no reason given");
         Py_XDECREF(text);
         Py_DECREF(error);
     }
@@ -215,20 +217,25 @@ static int set_up_new(struct wsgi_interp *interp)
     return -1;
 }
 
-/* Attached to the main interpreter, before and after. */
+/* Attached to the main interpreter, before and after. Python's own GILs are taken and given back
+ * by the swap, from 3.12 on. */
 static struct wsgi_interp *create_attached(const char *name)
 {
     PyThreadState *before = wsgi_compat_attached();
     struct wsgi_interp *interp = make_record(name);
+    struct wsgi_layers layers;
     int result;
 
     if (interp == NULL)
         return NULL;
-    interp->home = Py_NewInterpreter();
+    wsgi_layers_resolve(name, 0, 0, &layers);
+    interp->own_gil = layers.own_gil;
+    interp->home = wsgi_compat_new_interpreter(interp->own_gil);
     if (interp->home == NULL) {
-        PyThreadState_Swap(before);
+        if (wsgi_compat_attached() != before)
+            PyThreadState_Swap(before);
         PyErr_Clear();
-        wsgi_log_attached(WSGI_LOG_CRIT, "Python made no interpreter for '%s'", name);
+        wsgi_log_attached(WSGI_LOG_CRIT, "WSGI0035: Python made no interpreter for '%s'", name);
         free_record(interp);
         return NULL;
     }
@@ -270,6 +277,22 @@ struct wsgi_interp *wsgi_interp_create(const char *name)
     return interp;
 }
 
+static int is_full(void)
+{
+    return wsgi_process.interp_count > WSGI_INTERPRETERS_MAX; /* the main one counts too */
+}
+
+/* Under create_lock. */
+static struct wsgi_interp *make(const char *group)
+{
+    if (is_full())
+        return NULL;
+    if (wsgi_process.delegate_create != NULL &&
+        !pthread_equal(pthread_self(), wsgi_process.main_thread))
+        return wsgi_process.delegate_create(group);
+    return wsgi_interp_create(group);
+}
+
 struct wsgi_interp *wsgi_interp_get(const char *group)
 {
     const char *main_group = wsgi_process.settings.main_group;
@@ -283,12 +306,59 @@ struct wsgi_interp *wsgi_interp_get(const char *group)
     pthread_mutex_lock(&wsgi_process.create_lock);
     interp = find(group);
     if (interp == NULL)
-        interp = wsgi_process.delegate_create != NULL &&
-                         !pthread_equal(pthread_self(), wsgi_process.main_thread)
-                     ? wsgi_process.delegate_create(group)
-                     : wsgi_interp_create(group);
+        interp = make(group);
     pthread_mutex_unlock(&wsgi_process.create_lock);
     return interp;
+}
+
+struct wsgi_interp *wsgi_interp_get_for(const char *group, int64_t request_flags)
+{
+    return wsgi_interp_get(request_flags & WSGI_REQUEST_MAIN ? "" : group);
+}
+
+const char *wsgi_interp_problem(void)
+{
+    if (is_full())
+        return "this process has made 256 interpreters, the most it makes: give the application "
+               "groups fixed names (WSGIApplicationGroup) instead of %{HOST} or %{RESOURCE}";
+    return "the lines of the process above this one say why";
+}
+
+/* ---- the group of the main interpreter ----------------------------------- */
+
+const char *wsgi_interp_reported(const struct wsgi_interp *interp)
+{
+    if (interp->is_main && wsgi_process.settings.main_group != NULL)
+        return wsgi_process.settings.main_group;
+    return interp->name;
+}
+
+static int set_reported(const char *group)
+{
+    PyObject *module = PyImport_ImportModule("mod_wsgi");
+    PyObject *text = module != NULL ? PyUnicode_DecodeFSDefault(group) : NULL;
+    int result = -1;
+
+    if (text != NULL)
+        result = PyObject_SetAttrString(module, "application_group", text);
+    Py_XDECREF(text);
+    Py_XDECREF(module);
+    return result;
+}
+
+void wsgi_interp_name(struct wsgi_interp *interp, const char *group, int64_t request_flags)
+{
+    if (!(request_flags & WSGI_REQUEST_MAIN) || !interp->is_main ||
+        __atomic_load_n(&interp->named, __ATOMIC_ACQUIRE))
+        return;
+    wsgi_script_lock(interp);
+    if (!interp->named) {
+        if ((wsgi_layers_are_selective() && wsgi_site_rename(interp, group) != 0) ||
+            set_reported(group) != 0)
+            PyErr_WriteUnraisable(NULL);
+        __atomic_store_n(&interp->named, 1, __ATOMIC_RELEASE);
+    }
+    wsgi_script_unlock(interp);
 }
 
 /* ---- ending -------------------------------------------------------------- */

@@ -27,7 +27,7 @@ struct wsgi_line {
 
 /* What the engine keeps per OS thread: made at first use, ended by the key's destructor. */
 struct wsgi_thread {
-    int number;             /* 1, 2, 3 ...: mod_wsgi.thread_id */
+    int number;             /* 1, 2, 3 ... from its first request on: mod_wsgi.thread_id */
     struct wsgi_run *run;   /* request this thread works on, NULL when none */
     PyThreadState **states; /* by wsgi_interp.index, NULL where it has none */
     int state_count;
@@ -54,9 +54,19 @@ struct wsgi_objects {
     PyObject *file_types; /* io types whose descriptor tells the truth: a tuple */
     PyObject *raw_file_type;
     PyObject *io_base_type;
+    PyObject *configure; /* function of site.c */
 #define WSGI_WORD(symbol, text) PyObject *word_##symbol;
 #include "words.def"
 #undef WSGI_WORD
+};
+
+/* What the module mod_wsgi of an interpreter shares with the engine. Owned references. */
+struct wsgi_hooks {
+    PyObject *names;   /* of the module; an application may rebind its lists of callbacks */
+    PyObject *active;  /* active_requests */
+    PyObject *timeout; /* RequestTimeout */
+    int watched;       /* somebody listened to events when it was last looked; atomic */
+    int told;          /* process_stopping was sent; atomic */
 };
 
 struct wsgi_interp {
@@ -64,16 +74,32 @@ struct wsgi_interp {
     char *name;
     int index;
     int is_main;
+    int own_gil;
+    int named; /* main interpreter: its application group came with a request; atomic */
     PyInterpreterState *state;
     PyThreadState *home; /* sub-interpreter: the state it was made with, never used otherwise */
     struct wsgi_objects objects;
+    struct wsgi_hooks hooks;
     pthread_mutex_t load_lock;   /* one script is loaded at a time; never waited for attached */
     struct wsgi_script *scripts; /* scripts loaded at least once, newest first; atomic */
 };
 
+/* Sub-interpreters a process makes at most: each costs some MiB and is never given back, and with
+ * %{HOST} or %{RESOURCE} it is clients who choose the names. */
+#define WSGI_INTERPRETERS_MAX 256
+
 /* The interpreter of an application group, made when it is not there yet. Detached. NULL: it
- * cannot be made; the reason was logged. */
+ * cannot be made; wsgi_interp_problem() says why. */
 struct wsgi_interp *wsgi_interp_get(const char *group);
+/* The same for a request: one with WSGI_REQUEST_MAIN runs in the main interpreter. */
+struct wsgi_interp *wsgi_interp_get_for(const char *group, int64_t request_flags);
+/* Why there is none, in words for the one line about it. */
+const char *wsgi_interp_problem(void);
+/* The application group that the interpreter reports before any request. */
+const char *wsgi_interp_reported(const struct wsgi_interp *interp);
+/* Attached, before the script of a request with WSGI_REQUEST_MAIN is loaded: the first one gives
+ * the main interpreter its name. */
+void wsgi_interp_name(struct wsgi_interp *interp, const char *group, int64_t request_flags);
 /* Makes one on this thread, detached or (main thread of a daemon) with the main state saved. */
 struct wsgi_interp *wsgi_interp_create(const char *name);
 /* Sets up the main interpreter's record; attached to it. NULL with an exception. */
@@ -98,7 +124,10 @@ void wsgi_thread_end(void);
  * exception. */
 int wsgi_setup_interp(struct wsgi_interp *interp);
 void wsgi_setup_clear(struct wsgi_interp *interp);
-/* pymodules.c: modules mod_wsgi and apache into sys.modules. */
+/* pymodules.c: modules mod_wsgi and apache into sys.modules; the second part once sys.path is
+ * complete. */
 int wsgi_pymodules_install(struct wsgi_interp *interp);
+int wsgi_pymodules_complete(struct wsgi_interp *interp);
+void wsgi_pymodules_clear(struct wsgi_interp *interp);
 
 #endif

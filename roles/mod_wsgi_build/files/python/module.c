@@ -3,6 +3,7 @@
 #include "compat.h"
 
 #include "../wire/engine.h"
+#include "ask.h"
 #include "process.h"
 #include "run.h"
 #include "serve.h"
@@ -25,6 +26,7 @@ EXPORTED const struct wsgi_engine wsgi_engine_table = {
     .soabi = WSGI_SOABI,
     .start = wsgi_process_start,
     .run = wsgi_run_request,
+    .ask = wsgi_ask,
     .stop = wsgi_process_stop,
 };
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "errors.h"
+#include "events.h"
 #include "stream.h"
 
 struct adapter_object {
@@ -193,8 +194,12 @@ static int send_detached(struct wsgi_run *run, const void *data, size_t size, un
 int wsgi_output_send(struct wsgi_run *run, const void *data, size_t size, unsigned flags)
 {
     PyThreadState *state = wsgi_run_enter(run);
+    int64_t begun = wsgi_meter_clock(run);
     int result = send_detached(run, data, size, flags);
 
+    wsgi_meter_add(run, &run->meter.output_time, begun);
+    run->meter.output_writes++;
+    run->meter.output_length += (int64_t)size;
     wsgi_run_leave(run, state);
     return result;
 }
@@ -218,17 +223,20 @@ void wsgi_output_held(struct wsgi_run *run)
 
 /* ---- start_response and write -------------------------------------------- */
 
-static struct wsgi_run *run_of(PyObject *self)
+static struct wsgi_run *run_for(PyObject *self, const char *who)
 {
     struct wsgi_run *run = ((struct adapter_object *)self)->run;
 
     if (run != NULL && !wsgi_process.forked)
         return run;
-    PyErr_SetString(PyExc_RuntimeError,
-                    run == NULL
-                        ? "start_response() or write() was used after the end of its request"
-                        : "start_response() or write() was used in a forked process");
+    PyErr_Format(PyExc_RuntimeError, "%s was used %s", who,
+                 run == NULL ? "after the end of its request" : "in a forked process");
     return NULL;
+}
+
+static struct wsgi_run *run_of(PyObject *self)
+{
+    return run_for(self, "start_response() or write()");
 }
 
 static PyObject *reraise(PyObject *exc_info)
@@ -268,6 +276,7 @@ static PyObject *start_response(PyObject *self, PyObject *const *arguments, Py_s
     if (run->committed)
         return PyErr_Format(PyExc_RuntimeError,
                             "start_response() was called again after the head was sent");
+    wsgi_events_response(run, arguments[0], arguments[1], exc_info);
     if (build_head(run, arguments[0], arguments[1]) != 0)
         return NULL;
     return write_function(self);
@@ -301,9 +310,15 @@ static PyObject *write_data(PyObject *self, PyObject *data)
     Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(start_response_doc,
+             "start_response($self, status, headers, exc_info=None, /)\n--\n\n"
+             "Sets status and headers of the response, see PEP 3333. Returns write().");
+PyDoc_STRVAR(write_doc, "write($self, data, /)\n--\n\nSends bytes to the client at once.");
+
 static PyMethodDef start_response_method = {
-    "start_response", (PyCFunction)(void (*)(void))start_response, METH_FASTCALL, NULL};
-static PyMethodDef write_method = {"write", write_data, METH_O, NULL};
+    "start_response", (PyCFunction)(void (*)(void))start_response, METH_FASTCALL,
+    start_response_doc};
+static PyMethodDef write_method = {"write", write_data, METH_O, write_doc};
 
 static PyObject *write_function(PyObject *adapter)
 {
@@ -315,6 +330,66 @@ PyObject *wsgi_adapter_start_response(PyObject *adapter)
     return PyCFunction_New(&start_response_method, adapter);
 }
 
+static PyObject *ssl_is_https(PyObject *self, PyObject *unused)
+{
+    struct wsgi_run *run = run_for(self, "ssl_is_https()");
+    PyThreadState *state;
+    int result = 0;
+
+    (void)unused;
+    if (run == NULL)
+        return NULL;
+    if (run->transport->is_https != NULL) {
+        state = wsgi_run_enter(run);
+        result = run->transport->is_https(run->context);
+        wsgi_run_leave(run, state);
+    }
+    return PyLong_FromLong(result);
+}
+
+/* The name as str or bytes; new reference to bytes. */
+static PyObject *variable_name(PyObject *name)
+{
+    PyObject *bytes = NULL;
+
+    if (PyBytes_Check(name))
+        return wsgi_compat_new_ref(name);
+    if (PyUnicode_Check(name))
+        bytes = PyUnicode_AsLatin1String(name);
+    if (bytes != NULL)
+        return bytes;
+    PyErr_Clear();
+    PyErr_Format(PyExc_TypeError, "ssl_var_lookup() needs a latin-1 str or bytes, not %.100s",
+                 PyUnicode_Check(name) ? "a str with other characters" : Py_TYPE(name)->tp_name);
+    return NULL;
+}
+
+static PyObject *ssl_var_lookup(PyObject *self, PyObject *name)
+{
+    struct wsgi_run *run = run_for(self, "ssl_var_lookup()");
+    PyObject *bytes = run != NULL ? variable_name(name) : NULL;
+    PyThreadState *state;
+    const char *value = NULL;
+
+    if (bytes == NULL)
+        return NULL;
+    if (run->transport->ssl_variable != NULL) {
+        state = wsgi_run_enter(run);
+        value = run->transport->ssl_variable(run->context, PyBytes_AS_STRING(bytes));
+        wsgi_run_leave(run, state);
+    }
+    Py_DECREF(bytes);
+    if (value == NULL)
+        Py_RETURN_NONE;
+    return PyUnicode_DecodeLatin1(value, (Py_ssize_t)strlen(value), NULL);
+}
+
+static PyMethodDef adapter_methods[] = {
+    {"ssl_is_https", ssl_is_https, METH_NOARGS, "1 when the connection is encrypted by mod_ssl."},
+    {"ssl_var_lookup", ssl_var_lookup, METH_O, "The value of a variable of mod_ssl, or None."},
+    {NULL, NULL, 0, NULL},
+};
+
 static void adapter_dealloc(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
@@ -325,6 +400,7 @@ static void adapter_dealloc(PyObject *self)
 
 static PyType_Slot adapter_slots[] = {
     {Py_tp_dealloc, (void *)adapter_dealloc},
+    {Py_tp_methods, adapter_methods},
     WSGI_COMPAT_SLOT_CLOSED{0, NULL},
 };
 
@@ -370,6 +446,21 @@ static int fail_gone(struct wsgi_run *run)
     return -1;
 }
 
+/* Subscribers are told of a wrong result as if it had been an exception. */
+static void tell_outcome(struct wsgi_run *run)
+{
+    PyObject *error;
+
+    if (!wsgi_events_listen(run))
+        return;
+    error = PyObject_CallFunction(PyExc_TypeError, "s", run->outcome->cause);
+    if (error != NULL)
+        wsgi_events_exception(run, error);
+    else
+        PyErr_Clear();
+    Py_XDECREF(error);
+}
+
 /* One block of an iterable is not bytes: said without a traceback, no code of the application is
  * on the stack. */
 static int fail_item(struct wsgi_run *run, PyObject *item, Py_ssize_t index)
@@ -381,6 +472,7 @@ static int fail_item(struct wsgi_run *run, PyObject *item, Py_ssize_t index)
                       PyUnicode_Check(item) ? "; encode it, for example with .encode('utf-8')"
                                             : "");
     run->outcome->truncated = run->head_sent;
+    tell_outcome(run);
     return -1;
 }
 
@@ -392,6 +484,7 @@ static int fail_result(struct wsgi_run *run, PyObject *result)
                       "example a list with one bytes object",
                       run->call.script, Py_TYPE(result)->tp_name);
     run->outcome->truncated = run->head_sent;
+    tell_outcome(run);
     return -1;
 }
 
@@ -426,6 +519,8 @@ static int hold(struct wsgi_run *run, PyObject *items)
 
         memcpy(run->hold + run->held, PyBytes_AS_STRING(item), size);
         run->held += size;
+        run->meter.output_writes += size > 0;
+        run->meter.output_length += (int64_t)size;
     }
     return 0;
 }
@@ -447,7 +542,7 @@ static int send_items(struct wsgi_run *run, PyObject *items)
 /*
  * A plain list or tuple is complete as it is: its length is known, no code of the application
  * runs between its items, so they need no flush, and small ones leave after the thread is
- * detached.
+ * detached; unless somebody wants to know how long it took.
  */
 static int send_sequence(struct wsgi_run *run, PyObject *result)
 {
@@ -462,7 +557,7 @@ static int send_sequence(struct wsgi_run *run, PyObject *result)
     if (total >= 0) {
         if (wsgi_output_commit(run, total) != 0)
             status = fail_application(run, "the application");
-        else if (total <= WSGI_HOLD_MAX)
+        else if (total <= WSGI_HOLD_MAX && !wsgi_events_listen(run))
             status = hold(run, items);
         else
             status = send_items(run, items);
@@ -560,8 +655,10 @@ static void close_result(struct wsgi_run *run, PyObject *result)
         error = wsgi_compat_error_take();
         wsgi_log_attached(WSGI_LOG_ERR, "close() of the iterable of the application in %s failed",
                           run->call.script);
-        if (error != NULL)
+        if (error != NULL) {
             wsgi_error_log(run->interp, error);
+            wsgi_events_exception(run, error);
+        }
         Py_XDECREF(error);
     }
     Py_XDECREF(done);

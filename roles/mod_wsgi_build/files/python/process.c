@@ -3,15 +3,22 @@
 #include "process.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "events.h"
 #include "interp.h"
+#include "layers.h"
+#include "script.h"
 #include "stream.h"
+
+#define VENV_MARKER_MAX 65536 /* bytes of pyvenv.cfg, as httpd's limit */
 
 struct wsgi_process wsgi_process = {.create_lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -299,27 +306,90 @@ int wsgi_process_begin(const struct wsgi_host *host, int embedded, char *error, 
 
 /* ---- embedded: start ----------------------------------------------------- */
 
+/* The home that WSGIPythonHome means: it may name the program inside of it, .../bin/python. */
+static void find_home(const char *given, char *home, size_t size)
+{
+    struct stat status;
+    int depth;
+
+    snprintf(home, size, "%s", given);
+    if (stat(home, &status) != 0 || !S_ISREG(status.st_mode))
+        return;
+    for (depth = 0; depth < 2; depth++) {
+        char *slash = strrchr(home, '/');
+
+        if (slash == NULL || slash == home)
+            return;
+        *slash = '\0';
+    }
+}
+
+/* Python reads the whole of pyvenv.cfg: from a pipe or a device it would never come back. httpd
+ * looked already, but the file may belong to a user who has changed it since. */
+static PyStatus check_marker(const char *path, int *is_venv)
+{
+    struct stat status;
+
+    *is_venv = 0;
+    if (stat(path, &status) != 0)
+        return PyStatus_Ok();
+    if (!S_ISREG(status.st_mode))
+        return PyStatus_Error("pyvenv.cfg of the Python home is not a regular file");
+    if (status.st_size > VENV_MARKER_MAX)
+        return PyStatus_Error("pyvenv.cfg of the Python home is too large to be one");
+    *is_venv = access(path, R_OK) == 0;
+    return PyStatus_Ok();
+}
+
 /* A virtual environment is entered through its program, any other home is a Python home. */
 static PyStatus set_home(PyConfig *config, const struct wsgi_settings *settings)
 {
-    char path[4096];
+    char home[PATH_MAX], path[PATH_MAX + 16];
     const char *program = settings->interpreter;
+    int is_venv = 0;
+    PyStatus status = PyStatus_Ok();
 
     if (settings->python_home != NULL) {
-        snprintf(path, sizeof path, "%s/pyvenv.cfg", settings->python_home);
-        if (access(path, R_OK) != 0) {
-            PyStatus status = PyConfig_SetBytesString(config, &config->home, settings->python_home);
-
-            if (PyStatus_Exception(status))
-                return status;
-        } else if (program == NULL) {
-            snprintf(path, sizeof path, "%s/bin/python", settings->python_home);
+        find_home(settings->python_home, home, sizeof home);
+        snprintf(path, sizeof path, "%s/pyvenv.cfg", home);
+        status = check_marker(path, &is_venv);
+        if (!PyStatus_Exception(status) && !is_venv)
+            status = PyConfig_SetBytesString(config, &config->home, home);
+        if (PyStatus_Exception(status))
+            return status;
+        snprintf(path, sizeof path, "%s/bin/python", home);
+        if (is_venv && program == NULL)
             program = path;
-        }
     }
     if (program == NULL)
-        return PyStatus_Ok();
+        return status;
     return PyConfig_SetBytesString(config, &config->program_name, program);
+}
+
+/* What a daemon gets on its command line: -B, -O, -W. */
+static PyStatus set_flags(PyConfig *config, const struct wsgi_settings *settings)
+{
+    PyStatus status = PyStatus_Ok();
+    wchar_t *text;
+    size_t i;
+
+    if (settings->flags & WSGI_PROCESS_NO_BYTECODE)
+        config->write_bytecode = 0;
+    if (settings->python_optimize > 0)
+        config->optimization_level =
+            settings->python_optimize > 2 ? 2 : (int)settings->python_optimize;
+    for (i = 0; i < settings->python_warning_count && !PyStatus_Exception(status); i++) {
+        text = Py_DecodeLocale(settings->python_warnings[i], NULL);
+        if (text == NULL)
+            return PyStatus_NoMemory();
+        status = PyWideStringList_Append(&config->warnoptions, text);
+        PyMem_RawFree(text);
+    }
+    if (settings->hash_seed != NULL) {
+        config->use_hash_seed = strcmp(settings->hash_seed, "random") != 0;
+        config->hash_seed = config->use_hash_seed ? strtoul(settings->hash_seed, NULL, 10) : 0;
+    }
+    return status;
 }
 
 static PyStatus initialize(const struct wsgi_settings *settings)
@@ -331,8 +401,10 @@ static PyStatus initialize(const struct wsgi_settings *settings)
     /* httpd's signals stay httpd's; its command line is not Python's. */
     config.install_signal_handlers = 0;
     config.parse_argv = 0;
-    wsgi_compat_config_gil(&config);
+    wsgi_compat_config_gil(&config, wsgi_layers_free_threading());
     status = set_home(&config, settings);
+    if (!PyStatus_Exception(status))
+        status = set_flags(&config, settings);
     if (!PyStatus_Exception(status))
         status = PyWideStringList_Append(&config.argv, L"mod_wsgi");
     if (!PyStatus_Exception(status))
@@ -352,13 +424,17 @@ int wsgi_process_start(const unsigned char *launch, size_t launch_size,
         return -1;
     status = initialize(&wsgi_process.settings);
     if (PyStatus_Exception(status))
-        return fail(error, error_size, "Python cannot start: %s",
-                    status.err_msg != NULL ? status.err_msg : "it gave no reason");
+        return fail(error, error_size, "Python cannot start: %s%s%s",
+                    status.err_msg != NULL ? status.err_msg : "it gave no reason",
+                    wsgi_process.settings.python_home != NULL ? "; its home is " : "",
+                    wsgi_process.settings.python_home != NULL ? wsgi_process.settings.python_home
+                                                              : "");
     if (wsgi_process_begin(host, 1, error, error_size) != 0) {
         PyEval_SaveThread();
         return -1;
     }
     wsgi_process.main_state = PyEval_SaveThread();
+    wsgi_script_preload_all();
     __atomic_store_n(&wsgi_process.up, 1, __ATOMIC_RELEASE);
     return 0;
 }
@@ -372,21 +448,45 @@ struct ending {
     int finished;
 };
 
+/* Takes the GIL of one interpreter and never gives it back. */
+static void *hold_gil(void *interp)
+{
+    struct wsgi_thread *thread = wsgi_thread_self();
+
+    if (thread != NULL && wsgi_interp_attach(interp, thread) == 0)
+        for (;;)
+            pause();
+    return NULL;
+}
+
+static void hold_own_gil(struct wsgi_interp *interp)
+{
+    pthread_t thread;
+
+    if (interp->own_gil && pthread_create(&thread, NULL, hold_gil, interp) == 0)
+        pthread_detach(thread);
+}
+
 static void run_all_hooks(void)
 {
+    int hooks = (wsgi_process.settings.flags & WSGI_PROCESS_KEEP_INTERPRETERS) == 0;
     struct wsgi_thread *thread = wsgi_thread_self();
     struct wsgi_interp *interp;
 
     if (thread == NULL)
         return;
+    wsgi_events_stopping("");
     for (interp = __atomic_load_n(&wsgi_process.interps, __ATOMIC_ACQUIRE); interp != NULL;
          interp = interp->next) {
-        if (wsgi_interp_attach(interp, thread) != 0)
+        if ((!hooks && !interp->is_main) || wsgi_interp_attach(interp, thread) != 0)
             continue;
-        wsgi_interp_run_exit_hooks();
+        if (hooks)
+            wsgi_interp_run_exit_hooks();
         /* The main interpreter comes last (it was made first): its state stays attached. */
-        if (!interp->is_main)
+        if (!interp->is_main) {
             wsgi_interp_detach();
+            hold_own_gil(interp);
+        }
     }
 }
 

@@ -101,6 +101,7 @@ struct wsgi_process {
     pthread_mutex_t create_lock; /* one interpreter is made at a time; never held attached */
     struct wsgi_interp *interps; /* newest first; only ever grows until the end; atomic */
     int interp_count;
+    char **environment; /* of the process when Python was up; sub-interpreters get it */
     /* Daemon: makes an interpreter on the main thread on behalf of a worker; NULL: make it on
      * the calling thread. Called detached. */
     struct wsgi_interp *(*delegate_create)(const char *name);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "errors.h"
+#include "events.h"
 #include "script.h"
 #include "stream.h"
 
@@ -24,13 +25,18 @@ PyThreadState *wsgi_run_enter(struct wsgi_run *run)
 
 void wsgi_run_leave(struct wsgi_run *run, PyThreadState *state)
 {
+    int64_t begun;
+
     pthread_mutex_unlock(&run->lock);
+    begun = wsgi_meter_clock(run);
     PyEval_RestoreThread(state);
+    wsgi_meter_add(run, &run->meter.wait_time, begun);
+    run->meter.waits++;
     run->users--;
 }
 
 /* A thread of the application may still be inside the transport. Rare: so a short sleep will do. */
-static void await_users(struct wsgi_run *run)
+void wsgi_run_end_users(struct wsgi_run *run)
 {
     while (run->users > 0) {
         PyThreadState *state = PyEval_SaveThread();
@@ -38,6 +44,10 @@ static void await_users(struct wsgi_run *run)
         usleep(1000);
         PyEval_RestoreThread(state);
     }
+    /* Who asks for the pointer gives the name it expects: none. */
+    if (run->native != NULL)
+        PyCapsule_SetName(run->native, "apache.request_rec of a request that has ended");
+    Py_CLEAR(run->native);
 }
 
 /* ---- the application ----------------------------------------------------- */
@@ -59,13 +69,15 @@ static int make_objects(struct wsgi_run *run, struct call_objects *objects)
         objects->start_response = wsgi_adapter_start_response(objects->adapter);
     if (objects->input == NULL || objects->environ == NULL || objects->start_response == NULL)
         return -1;
+    if (wsgi_environ_put_native(run, objects->environ) != 0)
+        return -1;
     return PyDict_SetItem(objects->environ, run->interp->objects.word_input, objects->input);
 }
 
 /* From here on the application holds nothing that reaches the request. */
 static void end_objects(struct wsgi_run *run, struct call_objects *objects)
 {
-    await_users(run);
+    wsgi_run_end_users(run);
     if (objects->adapter != NULL)
         wsgi_adapter_end(objects->adapter);
     if (objects->input != NULL)
@@ -99,32 +111,41 @@ void wsgi_run_leave_forked(struct wsgi_run *run)
     _exit(status);
 }
 
+static void call_with(struct wsgi_run *run, PyObject *callable, const struct call_objects *objects)
+{
+    PyObject *arguments[2] = {objects->environ, objects->start_response};
+    PyObject *result = wsgi_compat_vectorcall(callable, arguments, 2, NULL);
+
+    if (wsgi_process.forked)
+        wsgi_run_leave_forked(run);
+    if (result == NULL) {
+        wsgi_error_outcome(run, "the application");
+        return;
+    }
+    wsgi_output_result(run, result);
+    Py_DECREF(result);
+}
+
+/* Takes over `callable`: a subscriber of request_started may put another one in its place. */
 static void call_application(struct wsgi_run *run, PyObject *callable)
 {
     struct call_objects objects;
-    PyObject *arguments[2], *result;
 
+    run->application_start = wsgi_clock_wall();
     if (make_objects(run, &objects) != 0) {
         wsgi_error_outcome(run, "preparing the environ for the application");
     } else {
-        arguments[0] = objects.environ;
-        arguments[1] = objects.start_response;
-        result = wsgi_compat_vectorcall(callable, arguments, 2, NULL);
-        if (wsgi_process.forked)
-            wsgi_run_leave_forked(run);
-        if (result == NULL) {
-            wsgi_error_outcome(run, "the application");
-        } else {
-            wsgi_output_result(run, result);
-            Py_DECREF(result);
-        }
+        wsgi_events_started(run, &callable, objects.environ);
+        call_with(run, callable, &objects);
+        wsgi_events_finished(run);
     }
     end_objects(run, &objects);
     Py_CLEAR(run->own_error);
+    Py_DECREF(callable);
 }
 
-/* Attached. WSGI_RUN_RELOAD or WSGI_RUN_DONE. */
-static int run_attached(struct wsgi_run *run)
+/* WSGI_RUN_RELOAD or WSGI_RUN_DONE. */
+static int run_script(struct wsgi_run *run)
 {
     int check = (run->call.flags & WSGI_REQUEST_SCRIPT_RELOADING) != 0;
     int reload = 0;
@@ -139,8 +160,34 @@ static int run_attached(struct wsgi_run *run)
     if (callable == NULL)
         return WSGI_RUN_DONE;
     call_application(run, callable);
-    Py_DECREF(callable);
     return WSGI_RUN_DONE;
+}
+
+/* Attached. */
+static int run_attached(struct wsgi_run *run)
+{
+    int result = WSGI_RUN_DONE;
+
+    if (wsgi_data_begin(run) != 0)
+        wsgi_error_outcome(run, "preparing the data of the request for the application");
+    else
+        result = run_script(run);
+    wsgi_data_end(run);
+    return result;
+}
+
+/* Attaches for the request: the first wait for Python is one of those that count. */
+static int attach(struct wsgi_run *run)
+{
+    int64_t begun;
+    int result;
+
+    run->meter.on = __atomic_load_n(&run->interp->hooks.watched, __ATOMIC_RELAXED);
+    begun = wsgi_meter_clock(run);
+    result = wsgi_interp_attach(run->interp, run->thread);
+    wsgi_meter_add(run, &run->meter.wait_time, begun);
+    run->meter.waits++;
+    return result;
 }
 
 /* ---- around it ----------------------------------------------------------- */
@@ -177,13 +224,14 @@ static int run_in_interp(struct wsgi_run *run)
 
     if (run->transport->started != NULL)
         run->transport->started(run->context);
-    if (wsgi_interp_attach(run->interp, run->thread) != 0) {
+    if (attach(run) != 0) {
         wsgi_outcome_fail(run->outcome, 500, WSGI_CODE_NO_MEMORY,
                           "no thread state can be made in interpreter '%s'", run->interp->name);
         return WSGI_RUN_DONE;
     }
     run->thread->run = run;
     take_buffers(run);
+    wsgi_interp_name(run->interp, run->call.application_group, run->call.flags);
     result = run_attached(run);
     wsgi_stream_flush_thread(run->thread);
     run->thread->run = outer;
@@ -196,7 +244,7 @@ static int run_in_interp(struct wsgi_run *run)
 static int is_stale(const struct wsgi_run *run)
 {
     return !wsgi_process.embedded && (run->call.flags & WSGI_REQUEST_SCRIPT_RELOADING) &&
-           wsgi_script_is_stale(run->interp, run->call.script, run->call.script_mtime);
+           wsgi_script_is_stale(run->interp, &run->call);
 }
 
 int wsgi_run_request(const struct wsgi_request *request, const struct wsgi_transport *transport,
@@ -216,22 +264,26 @@ int wsgi_run_request(const struct wsgi_request *request, const struct wsgi_trans
         return WSGI_RUN_DONE;
     }
     run.thread = wsgi_thread_self();
-    if (run.thread == NULL || wsgi_environ_scan(request, &run.call) != 0) {
+    if (run.thread == NULL || wsgi_environ_scan(request, &run.call) != 0 ||
+        (run.call.flags & WSGI_REQUEST_QUESTION)) {
         wsgi_outcome_fail(outcome, 500, WSGI_CODE_WIRE_VIOLATION,
                           "the variables of the request are malformed");
         return WSGI_RUN_DONE;
     }
-    run.interp = wsgi_interp_get(run.call.application_group);
+    run.interp = wsgi_interp_get_for(run.call.application_group, run.call.flags);
     if (run.interp == NULL) {
         wsgi_outcome_fail(outcome, 500, WSGI_CODE_INTERPRETER_UNAVAILABLE,
-                          "no interpreter can be made for application group '%s'",
-                          run.call.application_group);
+                          "no interpreter can be made for application group '%s': %s",
+                          run.call.application_group, wsgi_interp_problem());
         return WSGI_RUN_DONE;
     }
     if (is_stale(&run))
         return WSGI_RUN_RELOAD;
     if (!wsgi_process.embedded)
         run.call.daemon_start = wsgi_clock_wall();
+    if (run.thread->number == 0)
+        run.thread->number =
+            __atomic_add_fetch(&wsgi_process.thread_count, 1, __ATOMIC_RELAXED);
     pthread_mutex_init(&run.lock, NULL);
     result = run_in_interp(&run);
     pthread_mutex_destroy(&run.lock);

@@ -12,6 +12,7 @@
 #include "compat.h"
 
 #include <pthread.h>
+#include <time.h>
 
 #include "../wire/engine.h"
 #include "../wire/head.h"
@@ -39,8 +40,18 @@ struct wsgi_call {
     const char *handler;
     const char *handler_script; /* the same as script, NULL unless it handles a resource */
     const char *resource;       /* for reload_required(); NULL: script */
-    int64_t content_length; /* -1: unknown */
-    int is_head;            /* REQUEST_METHOD is HEAD */
+    int64_t content_length;     /* -1: unknown */
+    int is_head;                /* REQUEST_METHOD is HEAD */
+};
+
+/* What is counted and measured of a request: counts always, times only while `on`. */
+struct wsgi_meter {
+    int on; /* somebody listens to events */
+    int has_cpu;
+    int64_t cpu_user, cpu_system; /* microseconds of this thread when the application began */
+    int64_t input_reads, input_length, output_writes, output_length;
+    int64_t input_time, output_time; /* nanoseconds inside the transport */
+    int64_t wait_time, waits;        /* nanoseconds until Python was ours again, and how often */
 };
 
 struct wsgi_run {
@@ -68,13 +79,39 @@ struct wsgi_run {
     unsigned char *hold; /* WSGI_HOLD_MAX bytes, taken from the thread while in use */
     size_t held;         /* bytes in it, sent after the thread is detached */
 
+    PyObject *id;              /* request id as str; NULL when there is none */
+    PyObject *data;            /* request_data(); NULL outside wsgi_data_begin() ... end() */
+    PyObject *outer_data;      /* of a request with the same id that this one interrupts */
+    int announced;             /* request_started was due: the other events may come */
+    int64_t application_start; /* microseconds since the epoch */
+    struct wsgi_meter meter;
+
     /* An exception the engine itself raised into the application, with what it means. It is told
      * from the application's own by identity. */
     PyObject *own_error;
     uint16_t own_status;
     uint16_t own_code;
     int own_silent;
+
+    PyObject *native; /* apache.request_rec, NULL when it is not in environ */
 };
+
+/* Nanoseconds of a clock that only goes forward, or 0 while nobody listens. */
+static inline int64_t wsgi_meter_clock(const struct wsgi_run *run)
+{
+    struct timespec now;
+
+    if (!run->meter.on)
+        return 0;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static inline void wsgi_meter_add(const struct wsgi_run *run, int64_t *sum, int64_t begun)
+{
+    if (begun != 0)
+        *sum += wsgi_meter_clock(run) - begun;
+}
 
 /* run.c: engine->run. */
 int wsgi_run_request(const struct wsgi_request *request, const struct wsgi_transport *transport,
@@ -84,11 +121,22 @@ void wsgi_run_leave_forked(struct wsgi_run *run);
 /* Around every call of the transport. */
 PyThreadState *wsgi_run_enter(struct wsgi_run *run);
 void wsgi_run_leave(struct wsgi_run *run, PyThreadState *state);
+/* Attached: waits until no other thread is inside the transport, and ends apache.request_rec. */
+void wsgi_run_end_users(struct wsgi_run *run);
 
 /* environ.c: first pass, detached: 0, or -1 when the block is malformed. */
 int wsgi_environ_scan(const struct wsgi_request *request, struct wsgi_call *call);
 /* Second pass, attached: a new environ with everything but wsgi.input. */
 PyObject *wsgi_environ_make(const struct wsgi_run *run);
+/* For a script that decides: the variables and the groups; for the dispatch script also what else
+ * is known of the request. */
+int wsgi_environ_put_question(const struct wsgi_run *run, PyObject *dict, int is_dispatch);
+/* apache.request_rec, if it is wanted. */
+int wsgi_environ_put_native(struct wsgi_run *run, PyObject *dict);
+
+/* reqdata.c: mod_wsgi.request_data() and active_requests. Attached. 0, or -1 with an exception. */
+int wsgi_data_begin(struct wsgi_run *run);
+void wsgi_data_end(struct wsgi_run *run);
 
 /* input.c */
 PyTypeObject *wsgi_input_make_type(PyObject *module);

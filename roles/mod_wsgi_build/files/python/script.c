@@ -8,14 +8,18 @@
  */
 #include "script.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "errors.h"
+#include "hint.h"
+#include "run.h"
 #include "stream.h"
 
 #define SCRIPT_MAX (64 << 20) /* bytes of a script file */
@@ -27,39 +31,58 @@ static int64_t mtime_of(const struct stat *status)
 
 /* ---- what was loaded ----------------------------------------------------- */
 
+/* WSGICaseSensitivity Off: two spellings are one file. */
+static int is_any_case(void)
+{
+    return (wsgi_process.settings.flags & WSGI_PROCESS_ANY_CASE) != 0;
+}
+
 static struct wsgi_script *find(struct wsgi_interp *interp, const char *path)
 {
+    int (*compare)(const char *, const char *) = is_any_case() ? strcasecmp : strcmp;
     struct wsgi_script *script = __atomic_load_n(&interp->scripts, __ATOMIC_ACQUIRE);
 
-    while (script != NULL && strcmp(script->path, path) != 0)
+    while (script != NULL && compare(script->path, path) != 0)
         script = script->next;
     return script;
 }
 
-/* Attached, so one at a time. */
+/* "_mod_wsgi_" and the MD5 of the path. */
+static PyObject *name_of(const char *path)
+{
+    PyObject *name = NULL;
+    char *spelt = strdup(path), *at;
+    char digest[33];
+
+    if (spelt == NULL)
+        return NULL;
+    for (at = spelt; *at != '\0' && is_any_case(); at++)
+        *at = (char)tolower((unsigned char)*at);
+    wsgi_md5_hex(spelt, strlen(spelt), digest);
+    free(spelt);
+    name = PyUnicode_FromFormat("_mod_wsgi_%s", digest);
+    if (name != NULL)
+        PyUnicode_InternInPlace(&name);
+    return name;
+}
+
+/* Attached, the load lock is held. */
 static struct wsgi_script *find_or_add(struct wsgi_interp *interp, const char *path)
 {
     struct wsgi_script *script = find(interp, path);
-    char digest[33];
 
     if (script != NULL)
         return script;
     script = calloc(1, sizeof *script);
-    if (script == NULL) {
-        PyErr_NoMemory();
+    if (script == NULL)
         return NULL;
-    }
-    wsgi_md5_hex(path, strlen(path), digest);
     script->path = strdup(path);
-    script->name = PyUnicode_FromFormat("_mod_wsgi_%s", digest);
-    if (script->path == NULL || script->name == NULL) {
+    script->name = script->path != NULL ? name_of(path) : NULL;
+    if (script->name == NULL) {
         free(script->path);
-        Py_XDECREF(script->name);
         free(script);
-        PyErr_NoMemory();
         return NULL;
     }
-    PyUnicode_InternInPlace(&script->name);
     script->next = interp->scripts;
     __atomic_store_n(&interp->scripts, script, __ATOMIC_RELEASE);
     return script;
@@ -81,22 +104,31 @@ void wsgi_script_forget(struct wsgi_interp *interp)
 }
 
 /* httpd's view of the time may be older than what was loaded, so the file is asked again. */
-static int differs_on_disk(const char *path, int64_t loaded)
+static int differs_on_disk(const char *path, int64_t loaded, int gone_counts)
 {
     struct stat status;
 
-    return stat(path, &status) == 0 && mtime_of(&status) != loaded;
+    if (stat(path, &status) != 0)
+        return gone_counts && (errno == ENOENT || errno == ENOTDIR);
+    return mtime_of(&status) != loaded;
 }
 
-int wsgi_script_is_stale(struct wsgi_interp *interp, const char *path, int64_t mtime)
+/* httpd answers 404 when an aliased script is gone; what handles other resources, or decides about
+ * them, is looked for by nobody but us. */
+static int gone_counts(const struct wsgi_call *call)
 {
-    struct wsgi_script *script = find(interp, path);
+    return call->handler_script != NULL || (call->flags & WSGI_REQUEST_QUESTION) != 0;
+}
+
+int wsgi_script_is_stale(struct wsgi_interp *interp, const struct wsgi_call *call)
+{
+    struct wsgi_script *script = find(interp, call->script);
     int64_t loaded;
 
     if (script == NULL || !__atomic_load_n(&script->loaded, __ATOMIC_ACQUIRE))
         return 0;
     loaded = __atomic_load_n(&script->mtime, __ATOMIC_ACQUIRE);
-    return loaded != mtime && differs_on_disk(path, loaded);
+    return loaded != call->script_mtime && differs_on_disk(call->script, loaded, gone_counts(call));
 }
 
 /* ---- reading ------------------------------------------------------------- */
@@ -187,6 +219,7 @@ static int fail_pending(struct wsgi_interp *interp, struct wsgi_outcome *outcome
     if (error != NULL) {
         wsgi_error_describe(error, text, sizeof text);
         wsgi_error_log(interp, error);
+        wsgi_hint_log(interp, error);
         if (code == WSGI_CODE_SCRIPT_RAISED && PyErr_GivenExceptionMatches(error, PyExc_SystemExit))
             code = WSGI_CODE_SCRIPT_EXIT;
         Py_DECREF(error);
@@ -292,28 +325,88 @@ static PyObject *load(struct wsgi_interp *interp, struct wsgi_script *script,
 
 /* ---- finding ------------------------------------------------------------- */
 
-enum freshness { FRESH, CHANGED };
+/* By which a loaded module is judged. */
+struct rule {
+    int64_t mtime; /* of the file, as httpd saw it */
+    int check;     /* 0: it stays as it is */
+    int gone_counts;
+    const char *resource; /* what the request is for */
+};
+
+static struct rule rule_for(const char *path, int64_t mtime, int check)
+{
+    const struct wsgi_thread *thread = wsgi_thread_self();
+    const struct wsgi_run *run = thread != NULL ? thread->run : NULL;
+    struct rule rule = {mtime, check, 0, path};
+
+    if (run == NULL)
+        return rule;
+    rule.gone_counts = gone_counts(&run->call);
+    if (run->call.resource != NULL)
+        rule.resource = run->call.resource;
+    return rule;
+}
 
 /* The module's own word counts: an application may change or delete __mtime__ to be reloaded. */
-static enum freshness freshness_of(struct wsgi_interp *interp, PyObject *module, const char *path,
-                                   int64_t mtime, int check)
+static int has_other_time(struct wsgi_interp *interp, PyObject *names, const char *path,
+                          const struct rule *rule)
 {
-    PyObject *number;
+    PyObject *number = PyDict_GetItemWithError(names, interp->objects.word_mtime);
     long long loaded;
 
-    if (!check || !PyModule_Check(module))
-        return FRESH;
-    number = PyDict_GetItemWithError(PyModule_GetDict(module), interp->objects.word_mtime);
     if (number == NULL || !PyLong_Check(number)) {
         PyErr_Clear();
-        return CHANGED;
+        return 1;
     }
     loaded = PyLong_AsLongLong(number);
     if (loaded == -1 && PyErr_Occurred()) {
         PyErr_Clear();
-        return CHANGED;
+        return 1;
     }
-    return loaded == mtime || !differs_on_disk(path, loaded) ? FRESH : CHANGED;
+    return loaded != rule->mtime && differs_on_disk(path, loaded, rule->gone_counts);
+}
+
+/* Asks reload_required(resource). An exception is logged, and means no. */
+static int asks_for_reload(struct wsgi_interp *interp, PyObject *names, const char *path,
+                           const struct rule *rule)
+{
+    PyObject *function = PyDict_GetItemWithError(names, interp->objects.word_reload_required);
+    PyObject *resource, *result, *error;
+    int answer;
+
+    if (function == NULL) {
+        PyErr_Clear();
+        return 0;
+    }
+    Py_INCREF(function);
+    resource = PyUnicode_DecodeFSDefault(rule->resource);
+    result = resource != NULL ? wsgi_compat_call_one(function, resource) : NULL;
+    answer = result != NULL ? PyObject_IsTrue(result) : -1;
+    Py_XDECREF(result);
+    Py_XDECREF(resource);
+    Py_DECREF(function);
+    error = answer < 0 ? wsgi_compat_error_take() : NULL;
+    if (error != NULL) {
+        wsgi_log_attached(WSGI_LOG_ERR,
+                          "WSGI%04d: reload_required() of script %s raised an "
+                          "exception, so it is not reloaded:",
+                          WSGI_CODE_RELOAD_REQUIRED, path);
+        wsgi_error_log(interp, error);
+        Py_DECREF(error);
+    }
+    return answer > 0;
+}
+
+static int is_fresh(struct wsgi_interp *interp, PyObject *module, const char *path,
+                    const struct rule *rule)
+{
+    PyObject *names;
+
+    if (!rule->check || !PyModule_Check(module))
+        return 1;
+    names = PyModule_GetDict(module);
+    return !has_other_time(interp, names, path, rule) &&
+           !asks_for_reload(interp, names, path, rule);
 }
 
 /* The loaded module (new reference), or NULL without an exception. */
@@ -330,7 +423,7 @@ static PyObject *loaded_module(struct wsgi_script *script)
 }
 
 /* Nobody waits for the lock attached: whoever holds it needs the GIL to get on. */
-static void lock_loading(struct wsgi_interp *interp)
+void wsgi_script_lock(struct wsgi_interp *interp)
 {
     PyThreadState *state;
 
@@ -341,39 +434,57 @@ static void lock_loading(struct wsgi_interp *interp)
     PyEval_RestoreThread(state);
 }
 
-/* The module if it may be used; NULL: it has to be loaded, or *reload says a process has to go. */
-static PyObject *usable_module(struct wsgi_interp *interp, struct wsgi_script *script,
-                               int64_t mtime, int check, int *reload)
+void wsgi_script_unlock(struct wsgi_interp *interp)
 {
-    PyObject *module = loaded_module(script);
+    pthread_mutex_unlock(&interp->load_lock);
+}
 
-    if (module == NULL || freshness_of(interp, module, script->path, mtime, check) == FRESH)
-        return module;
-    Py_DECREF(module);
-    *reload = !wsgi_process.embedded;
-    return NULL;
+static struct wsgi_script *record_of(struct wsgi_interp *interp, const char *path)
+{
+    struct wsgi_script *script = find(interp, path);
+
+    if (script != NULL)
+        return script;
+    wsgi_script_lock(interp);
+    script = find_or_add(interp, path);
+    wsgi_script_unlock(interp);
+    PyErr_Clear();
+    return script;
+}
+
+/* A module that is not `stale`: another thread may have loaded it meanwhile. */
+static PyObject *load_once(struct wsgi_interp *interp, struct wsgi_script *script,
+                           const PyObject *stale, struct wsgi_outcome *outcome)
+{
+    PyObject *module;
+
+    wsgi_script_lock(interp);
+    module = loaded_module(script);
+    if (module == NULL || module == stale) {
+        Py_XDECREF(module);
+        module = load(interp, script, outcome);
+    }
+    wsgi_script_unlock(interp);
+    return module;
 }
 
 PyObject *wsgi_script_module(struct wsgi_interp *interp, const char *path, int64_t mtime, int check,
                              int *reload, struct wsgi_outcome *outcome)
 {
-    struct wsgi_script *script = find_or_add(interp, path);
-    PyObject *module;
+    struct wsgi_script *script = record_of(interp, path);
+    struct rule rule = rule_for(path, mtime, check);
+    PyObject *known, *module;
 
     if (script == NULL) {
-        PyErr_Clear();
         wsgi_outcome_fail(outcome, 500, WSGI_CODE_NO_MEMORY, "no memory to load script %s", path);
         return NULL;
     }
-    module = usable_module(interp, script, mtime, check, reload);
-    if (module != NULL || *reload)
-        return module;
-    lock_loading(interp);
-    /* Another thread may have loaded it meanwhile. */
-    module = usable_module(interp, script, mtime, check, reload);
-    if (module == NULL && !*reload)
-        module = load(interp, script, outcome);
-    pthread_mutex_unlock(&interp->load_lock);
+    known = loaded_module(script);
+    if (known != NULL && is_fresh(interp, known, path, &rule))
+        return known;
+    *reload = known != NULL && !wsgi_process.embedded;
+    module = *reload ? NULL : load_once(interp, script, known, outcome);
+    Py_XDECREF(known);
     return module;
 }
 
@@ -404,6 +515,19 @@ struct preloading {
     const char *path;
 };
 
+/* The codes of a failure at start-up are those of a request, plus one. */
+static unsigned preload_code(unsigned code)
+{
+    switch (code) {
+    case WSGI_CODE_SCRIPT_UNREADABLE:
+    case WSGI_CODE_SCRIPT_EXIT:
+    case WSGI_CODE_SCRIPT_RAISED:
+        return code + 1;
+    default:
+        return code;
+    }
+}
+
 static void *preload(void *argument)
 {
     const struct preloading *order = argument;
@@ -415,13 +539,14 @@ static void *preload(void *argument)
     if (thread != NULL && !order->interp->is_main)
         thread->is_passing = 1;
     if (thread == NULL || wsgi_interp_attach(order->interp, thread) != 0) {
-        wsgi_log(WSGI_LOG_ERR, NULL, "script %s is not preloaded: no thread state", order->path);
+        wsgi_log(WSGI_LOG_ERR, NULL, "script %s is not loaded at start-up: no thread state",
+                 order->path);
         return NULL;
     }
     memset(&outcome, 0, sizeof outcome);
     module = wsgi_script_module(order->interp, order->path, 0, 0, &reload, &outcome);
     if (module == NULL)
-        wsgi_log_attached(WSGI_LOG_ERR, "WSGI%04u: %s", outcome.code, outcome.cause);
+        wsgi_log_attached(WSGI_LOG_ERR, "WSGI%04u: %s", preload_code(outcome.code), outcome.cause);
     Py_XDECREF(module);
     wsgi_stream_flush_thread(thread);
     wsgi_interp_detach();
@@ -433,17 +558,30 @@ static void *preload(void *argument)
  * interpreter an extension that uses PyGILState would wait for ever on the main thread (before
  * 3.12 its first state is the main interpreter's), so these get a thread of their own.
  */
-void wsgi_script_preload(const char *group, const char *path)
+static void preload_one(const char *group, const char *path)
 {
     struct preloading order = {wsgi_interp_get(group), path};
     pthread_t thread;
 
     if (order.interp == NULL)
-        return; /* the reason was logged */
-    if (order.interp->is_main)
+        wsgi_log(WSGI_LOG_CRIT, NULL,
+                 "WSGI0040: script %s is not loaded at start-up: no interpreter can be made for "
+                 "application group '%s': %s",
+                 path, group, wsgi_interp_problem());
+    else if (order.interp->is_main)
         preload(&order);
     else if (pthread_create(&thread, NULL, preload, &order) == 0)
         pthread_join(thread, NULL);
     else
-        wsgi_log(WSGI_LOG_ERR, NULL, "script %s is not preloaded: no thread can be made", path);
+        wsgi_log(WSGI_LOG_ERR, NULL, "script %s is not loaded at start-up: no thread can be made",
+                 path);
+}
+
+void wsgi_script_preload_all(void)
+{
+    const struct wsgi_settings *settings = &wsgi_process.settings;
+    size_t i;
+
+    for (i = 0; i < settings->preload_count; i++)
+        preload_one(settings->preload[i].group, settings->preload[i].script);
 }

@@ -6,6 +6,7 @@
 #include "compat.h"
 #include "interp.h"
 
+struct wsgi_call;
 struct wsgi_outcome;
 
 /* What is known of a script that was loaded in an interpreter. Entries are never removed. */
@@ -19,11 +20,12 @@ struct wsgi_script {
 
 /* Detached: 1 when the script was loaded here, has changed on disk since, and so this process
  * must be replaced. */
-int wsgi_script_is_stale(struct wsgi_interp *interp, const char *path, int64_t mtime);
+int wsgi_script_is_stale(struct wsgi_interp *interp, const struct wsgi_call *call);
 
 /* Attached: the module (new reference) of a script, loaded if need be. NULL: outcome is filled in
  * and a traceback was logged. *reload is set, and NULL returned, when the module asks for a new
- * process. `check` is 0 when reloading is off. */
+ * process. `check` is 0 when reloading is off. What reload_required() is asked about, and whether
+ * a file that is gone counts as changed, is known from the request of this thread. */
 PyObject *wsgi_script_module(struct wsgi_interp *interp, const char *path, int64_t mtime, int check,
                              int *reload, struct wsgi_outcome *outcome);
 
@@ -31,8 +33,13 @@ PyObject *wsgi_script_module(struct wsgi_interp *interp, const char *path, int64
 PyObject *wsgi_script_callable(PyObject *module, const char *path, const char *name,
                                struct wsgi_outcome *outcome);
 
-/* Main thread, detached: loads a script before any request. Failures are logged. */
-void wsgi_script_preload(const char *group, const char *path);
+/* Main thread, detached: loads the scripts of the launch block before any request. One that fails
+ * is logged and skipped. */
+void wsgi_script_preload_all(void);
+
+/* The loading lock of an interpreter, attached before and after. */
+void wsgi_script_lock(struct wsgi_interp *interp);
+void wsgi_script_unlock(struct wsgi_interp *interp);
 
 void wsgi_script_forget(struct wsgi_interp *interp);
 

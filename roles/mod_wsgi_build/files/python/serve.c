@@ -21,6 +21,7 @@
 
 #include "../wire/launch.h"
 #include "connection.h"
+#include "events.h"
 #include "interp.h"
 #include "script.h"
 #include "stream.h"
@@ -32,25 +33,48 @@
 
 /* ---- the process's log: the pipe on descriptor 2 ------------------------- */
 
-/* Each line is a record of its own with mark and level. What does not fit the pipe is lost. */
+/* What each record begins with: mark, level, and the place if the text has one. Its size. */
+static size_t record_head(char *head, size_t room, int level, const char **text, size_t *size)
+{
+    const char *number, *end;
+    size_t place;
+
+    head[0] = WSGI_LOG_MARK;
+    head[1] = (char)('0' + (level & 7));
+    if (!(level & WSGI_LOG_PLACED))
+        return 2;
+    number = memchr(*text, '\0', *size);
+    end = number != NULL ? memchr(number + 1, '\0', *size - (size_t)(number + 1 - *text)) : NULL;
+    place = end != NULL ? (size_t)(end + 1 - *text) : 0;
+    if (place == 0 || place > room - 2)
+        return 2;
+    head[1] = (char)('a' + (level & 7));
+    memcpy(head + 2, *text, place);
+    *text += place;
+    *size -= place;
+    return 2 + place;
+}
+
+/* Each line is a record of its own. What does not fit the pipe is lost. */
 static void log_to_pipe(int level, const char *text, size_t size)
 {
-    char records[LOG_RECORDS];
-    size_t used = 0;
+    char records[LOG_RECORDS], head[WSGI_LOG_FILE_MAX + 32];
+    size_t used = 0, begin = record_head(head, sizeof head, level, &text, &size);
 
     while (size > 0) {
         const char *newline = memchr(text, '\n', size);
         size_t line = newline != NULL ? (size_t)(newline - text) : size;
-        size_t piece = line < sizeof records - 3 ? line : sizeof records - 3;
+        size_t most = sizeof records - begin - 1;
+        size_t piece = line < most ? line : most;
 
-        if (used > 0 && piece + 3 > sizeof records - used) {
+        if (used > 0 && begin + piece + 1 > sizeof records - used) {
             if (write(STDERR_FILENO, records, used) < 0 && errno != EAGAIN)
                 return;
             used = 0;
         }
         if (piece > 0) {
-            records[used++] = WSGI_LOG_MARK;
-            records[used++] = (char)('0' + (level & 7));
+            memcpy(records + used, head, begin);
+            used += begin;
             memcpy(records + used, text, piece);
             used += piece;
             records[used++] = '\n';
@@ -75,6 +99,14 @@ void wsgi_daemon_poke(struct wsgi_daemon *daemon)
     /* It can only fail when it is set already. */
     if (write(daemon->wake_main, &one, sizeof one) < 0)
         return;
+}
+
+void wsgi_daemon_note(struct wsgi_daemon *daemon, const char *reason)
+{
+    const char *none = NULL;
+
+    __atomic_compare_exchange_n(&daemon->reason, &none, reason, 0, __ATOMIC_ACQ_REL,
+                                __ATOMIC_ACQUIRE);
 }
 
 void wsgi_daemon_tell(uint32_t type)
@@ -158,7 +190,8 @@ static int make_events(struct wsgi_daemon *daemon, char *error, size_t error_siz
     daemon->epoll = epoll_create1(EPOLL_CLOEXEC);
     daemon->wake_workers = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     daemon->wake_main = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (daemon->epoll < 0 || daemon->wake_workers < 0 || daemon->wake_main < 0)
+    if (daemon->epoll < 0 || daemon->wake_workers < 0 || daemon->wake_main < 0 ||
+        wsgi_dispatch_prepare(daemon) != 0)
         return fail(error, error_size, "no descriptors for events: %s", strerror(errno));
     /* What the application starts must not hold these. */
     if (fcntl(WSGI_FD_CONTROL, F_SETFD, FD_CLOEXEC) != 0 ||
@@ -219,21 +252,24 @@ static void on_signal(int number)
     int problem = errno;
 
     if (getpid() != wsgi_process.pid) {
-        if (number == SIGTERM || number == SIGINT) {
-            signal(number, SIG_DFL);
-            raise(number);
-        }
+        signal(number, SIG_DFL);
+        raise(number);
         return;
     }
-    if (number == SIGTERM || number == SIGINT)
+    if (number == SIGTERM || number == SIGINT) {
+        wsgi_daemon_note(daemon, "shutdown_signal");
         __atomic_store_n(&daemon->stop_signal, number, __ATOMIC_RELEASE);
-    if (number == SIGUSR1)
+    } else if (number == SIGUSR1) {
+        wsgi_daemon_note(daemon, "graceful_signal");
         __atomic_store_n(&daemon->drain_signal, number, __ATOMIC_RELEASE);
+    } else {
+        wsgi_dispatch_signal(daemon, number);
+    }
     wsgi_daemon_poke(daemon);
     errno = problem;
 }
 
-/* SIGHUP and SIGUSR2 do nothing yet. They are caught, not ignored: what the application executes
+/* SIGHUP and SIGUSR2 are caught also when nobody asked for them: what the application executes
  * would inherit an ignored signal. */
 static void catch_signals(void)
 {
@@ -323,10 +359,18 @@ static void retry_accept(struct wsgi_daemon *daemon)
         epoll_ctl(daemon->epoll, EPOLL_CTL_MOD, daemon->listener, &event);
 }
 
-static void begin_drain(struct wsgi_daemon *daemon, const char *why)
+/* An end of the server ends its daemons, which applications know as shutdown_signal. */
+static void begin_drain(struct wsgi_daemon *daemon, const char *why, const char *reason)
 {
+    wsgi_daemon_note(daemon, reason);
     if (!__atomic_exchange_n(&daemon->draining, 1, __ATOMIC_ACQ_REL))
         wsgi_log(WSGI_LOG_INFO, NULL, "Process drains: %s.", why);
+}
+
+static void obey_stop(struct wsgi_daemon *daemon)
+{
+    wsgi_daemon_note(daemon, "shutdown_signal");
+    __atomic_store_n(&daemon->stop_signal, -1, __ATOMIC_RELEASE);
 }
 
 /* One message of the supervisor. 0: its end is closed. */
@@ -338,15 +382,17 @@ static int take_control(struct wsgi_daemon *daemon)
     if (count < 0 && (errno == EAGAIN || errno == EINTR))
         return 1;
     if (count <= 0) {
-        begin_drain(daemon, "its supervisor is gone");
+        begin_drain(daemon, "its supervisor is gone", "shutdown_signal");
         return 0;
     }
     if (count != sizeof message || message.epoch != wsgi_process.settings.epoch)
         wsgi_log(WSGI_LOG_ERR, NULL, "a control message is malformed");
     else if (message.type == WSGI_CONTROL_STOP)
-        __atomic_store_n(&daemon->stop_signal, -1, __ATOMIC_RELEASE);
+        obey_stop(daemon);
     else if (message.type == WSGI_CONTROL_DRAIN)
-        begin_drain(daemon, "its supervisor said so");
+        begin_drain(daemon, "its supervisor said so", "shutdown_signal");
+    else if (message.type == WSGI_CONTROL_RENEW)
+        begin_drain(daemon, "a script of its group changed", "script_reload");
     else
         wsgi_log(WSGI_LOG_ERR, NULL, "a control message has unknown type %u", message.type);
     return 1;
@@ -374,8 +420,9 @@ static void wait_once(struct wsgi_daemon *daemon, int *control)
     if (waits[1].revents && !take_control(daemon))
         *control = -1;
     if (__atomic_exchange_n(&daemon->drain_signal, 0, __ATOMIC_ACQ_REL))
-        begin_drain(daemon, "SIGUSR1");
+        begin_drain(daemon, "SIGUSR1", "graceful_signal");
     fill_order(daemon);
+    wsgi_dispatch_begin(daemon);
     if (busy) {
         retry_accept(daemon);
         close_silent(daemon);
@@ -432,6 +479,13 @@ static void close_connections(struct wsgi_daemon *daemon)
     }
 }
 
+static void tell_stopping(struct wsgi_daemon *daemon)
+{
+    const char *reason = __atomic_load_n(&daemon->reason, __ATOMIC_ACQUIRE);
+
+    wsgi_events_stopping(reason != NULL ? reason : "");
+}
+
 /* Detached. Until nothing runs any more. */
 static void run_until_end(struct wsgi_daemon *daemon)
 {
@@ -441,22 +495,24 @@ static void run_until_end(struct wsgi_daemon *daemon)
         wait_once(daemon, &control);
     wsgi_log(WSGI_LOG_INFO, NULL, "Process ends.");
     start_watchdog();
+    while (!wsgi_dispatch_end(daemon))
+        wait_once(daemon, &control);
+    tell_stopping(daemon);
     stop_workers(daemon);
     while (__atomic_load_n(&daemon->workers_left, __ATOMIC_ACQUIRE) > 0)
         wait_once(daemon, &control);
     wsgi_workers_join(daemon);
+    tell_stopping(daemon); /* in interpreters that a last request made */
     close_connections(daemon);
 }
 
 static int start_work(struct wsgi_daemon *daemon)
 {
     const struct wsgi_settings *settings = &wsgi_process.settings;
-    size_t i;
     int problem;
 
     wsgi_process.delegate_create = order_interp;
-    for (i = 0; i < settings->preload_count; i++)
-        wsgi_script_preload(settings->preload[i].group, settings->preload[i].script);
+    wsgi_script_preload_all();
     catch_signals();
     __atomic_store_n(&wsgi_process.up, 1, __ATOMIC_RELEASE);
     problem = wsgi_workers_start(daemon, (int)settings->threads);
@@ -510,6 +566,8 @@ PyObject *wsgi_serve(PyObject *module, PyObject *unused)
     PyEval_RestoreThread(wsgi_process.main_state);
     if (result != 0)
         return refuse("no worker can be made");
+    if (wsgi_process.settings.flags & WSGI_PROCESS_KEEP_INTERPRETERS)
+        _exit(0); /* WSGIDestroyInterpreter Off */
     if (wsgi_interp_end_all() != 0)
         leave_without_finalising();
     Py_RETURN_NONE;

@@ -24,10 +24,20 @@ struct wsgi_daemon {
     int draining;
     int accept_stalled; /* accept() ran out of descriptors: the main thread tries again */
     int reload_told;
+    const char *reason; /* why this process ends: the first one that was noted; atomic */
     int connections_open;
     int connections_new; /* of these, the ones that have not said HELLO yet */
     int stop_signal;     /* set by the signal handler */
     int drain_signal;
+
+    /* SIGHUP and SIGUSR2: the handler writes a byte, the dispatcher reads it. It is started by the
+     * first signal. */
+    int signal_pipe[2];
+    int signal_seen;
+    int dispatcher_made; /* -1: it is to end, or not to be made any more; atomic */
+    int dispatcher_left; /* 1 once it has ended */
+    pthread_t dispatcher;
+
     int workers_left;
     pthread_t *workers;
     int worker_count;
@@ -51,12 +61,22 @@ struct wsgi_daemon {
 /* _mod_wsgi.serve() */
 PyObject *wsgi_serve(PyObject *module, PyObject *unused);
 
+/* dispatch.c: signals that are the application's. The handler's part is async-signal-safe. */
+int wsgi_dispatch_prepare(struct wsgi_daemon *daemon);
+void wsgi_dispatch_signal(struct wsgi_daemon *daemon, int number);
+/* Main thread, detached: starts the dispatcher if there is something for it. */
+void wsgi_dispatch_begin(struct wsgi_daemon *daemon);
+/* Main thread: nothing new is delivered; 1 when nothing is being delivered either. */
+int wsgi_dispatch_end(struct wsgi_daemon *daemon);
+
 /* worker.c: starts `count` workers. 0 or an errno. */
 int wsgi_workers_start(struct wsgi_daemon *daemon, int count);
 void wsgi_workers_join(struct wsgi_daemon *daemon);
 
 /* Tells the main thread to look. Async-signal-safe. */
 void wsgi_daemon_poke(struct wsgi_daemon *daemon);
+/* Why this process will end, as mod_wsgi.shutdown_reason; what was noted first stays. */
+void wsgi_daemon_note(struct wsgi_daemon *daemon, const char *reason);
 /* Tells the supervisor something (enum wsgi_control_type). */
 void wsgi_daemon_tell(uint32_t type);
 

@@ -23,15 +23,46 @@ static const char *const stream_names[WSGI_STREAMS] = {"<stderr>", "<stdout>", "
 
 /* ---- records ------------------------------------------------------------- */
 
-/* Detached, or when `run` is NULL in any state. */
-static void put_record(struct wsgi_run *run, int level, const char *text, size_t size)
+/* Records above this level are wanted by no virtual host. */
+static int is_wanted(int level)
 {
-    if (level > wsgi_process.settings.log_level && level > WSGI_LOG_WARNING)
+    return level <= wsgi_process.settings.log_level || level <= WSGI_LOG_WARNING;
+}
+
+/* Detached, or when `run` is NULL in any state. */
+static void put_record(struct wsgi_run *run, int level, const struct wsgi_place *place,
+                       const char *text, size_t size)
+{
+    char placed[WSGI_LOG_PIECE];
+
+    if (!is_wanted(level))
         return;
+    if (place != NULL) {
+        memcpy(placed, place->text, place->size);
+        memcpy(placed + place->size, text, size);
+        level |= WSGI_LOG_PLACED;
+        text = placed;
+        size += place->size;
+    }
     if (run != NULL)
         run->transport->log(run->context, level, text, size);
     else if (wsgi_process.host != NULL)
         wsgi_process.host->log(level, text, size);
+}
+
+void wsgi_place_set(struct wsgi_place *place, const char *file, size_t file_size, int line)
+{
+    size_t i;
+
+    /* The end of a path says most. */
+    if (file_size > WSGI_LOG_FILE_MAX) {
+        file += file_size - WSGI_LOG_FILE_MAX;
+        file_size = WSGI_LOG_FILE_MAX;
+    }
+    for (i = 0; i < file_size; i++)
+        place->text[i] = file[i] == '\0' || file[i] == '\n' ? '?' : file[i];
+    place->text[i++] = '\0';
+    place->size = i + (size_t)snprintf(place->text + i, sizeof place->text - i, "%d", line) + 1;
 }
 
 void wsgi_log(int level, struct wsgi_run *run, const char *format, ...)
@@ -45,7 +76,7 @@ void wsgi_log(int level, struct wsgi_run *run, const char *format, ...)
     va_end(arguments);
     if (size < 0)
         return;
-    put_record(run, level, text, (size_t)size < sizeof text ? (size_t)size : sizeof text - 1);
+    put_record(run, level, NULL, text, (size_t)size < sizeof text ? (size_t)size : sizeof text - 1);
 }
 
 void wsgi_log_attached(int level, const char *format, ...)
@@ -54,7 +85,7 @@ void wsgi_log_attached(int level, const char *format, ...)
     va_list arguments;
     int size;
 
-    if (level > wsgi_process.settings.log_level && level > WSGI_LOG_WARNING)
+    if (!is_wanted(level))
         return;
     va_start(arguments, format);
     size = vsnprintf(text, sizeof text, format, arguments);
@@ -64,9 +95,9 @@ void wsgi_log_attached(int level, const char *format, ...)
 }
 
 /* Where to cut: at the last line end that fits, else before an incomplete UTF-8 sequence. */
-static size_t cut(const char *text, size_t size)
+static size_t cut(const char *text, size_t size, size_t most)
 {
-    size_t piece = WSGI_LOG_PIECE;
+    size_t piece = most;
     const char *newline;
 
     if (size <= piece)
@@ -74,27 +105,30 @@ static size_t cut(const char *text, size_t size)
     newline = memrchr(text, '\n', piece);
     if (newline != NULL && newline != text)
         return (size_t)(newline - text) + 1;
-    while (piece > WSGI_LOG_PIECE - 4 && ((unsigned char)text[piece] & 0xC0) == 0x80)
+    while (piece > most - 4 && ((unsigned char)text[piece] & 0xC0) == 0x80)
         piece--;
     return piece;
 }
 
-static void put_pieces(struct wsgi_run *run, int level, const char *text, size_t size)
+static void put_pieces(struct wsgi_run *run, int level, const struct wsgi_place *place,
+                       const char *text, size_t size)
 {
+    size_t most = WSGI_LOG_PIECE - (place != NULL ? place->size : 0);
+
     while (size > 0) {
-        size_t piece = cut(text, size);
+        size_t piece = cut(text, size, most);
         size_t shown = piece;
 
         while (shown > 0 && (text[shown - 1] == '\n' || text[shown - 1] == '\r'))
             shown--;
         if (shown > 0)
-            put_record(run, level, text, shown);
+            put_record(run, level, place, text, shown);
         text += piece;
         size -= piece;
     }
 }
 
-void wsgi_log_lines(int level, const char *text, size_t size)
+void wsgi_log_placed(int level, const struct wsgi_place *place, const char *text, size_t size)
 {
     struct wsgi_thread *thread = wsgi_thread_self();
     /* The connection of the request belongs to the parent of a forked process. */
@@ -103,14 +137,19 @@ void wsgi_log_lines(int level, const char *text, size_t size)
 
     if (run != NULL) {
         state = wsgi_run_enter(run);
-        put_pieces(run, level, text, size);
+        put_pieces(run, level, place, text, size);
         wsgi_run_leave(run, state);
         return;
     }
     /* A host's log may block (a file): not while others wait for Python. */
     state = PyEval_SaveThread();
-    put_pieces(NULL, level, text, size);
+    put_pieces(NULL, level, place, text, size);
     PyEval_RestoreThread(state);
+}
+
+void wsgi_log_lines(int level, const char *text, size_t size)
+{
+    wsgi_log_placed(level, NULL, text, size);
 }
 
 /* ---- lines --------------------------------------------------------------- */
@@ -194,7 +233,7 @@ void wsgi_stream_drop_thread(struct wsgi_thread *thread)
     int i;
 
     for (i = 0; i < WSGI_STREAMS; i++) {
-        put_pieces(NULL, WSGI_LOG_ERR, thread->lines[i].data, thread->lines[i].used);
+        put_pieces(NULL, WSGI_LOG_ERR, NULL, thread->lines[i].data, thread->lines[i].used);
         free(thread->lines[i].data);
         memset(&thread->lines[i], 0, sizeof thread->lines[i]);
     }
@@ -308,12 +347,28 @@ static void log_dealloc(PyObject *self)
     Py_DECREF(type);
 }
 
+PyDoc_STRVAR(log_doc, "The server's error log as a binary file: each line is a record.");
+PyDoc_STRVAR(write_doc, "write($self, data, /)\n--\n\nLogs bytes; an incomplete last line waits.");
+PyDoc_STRVAR(writelines_doc, "writelines($self, lines, /)\n--\n\nwrite() for each item.");
+PyDoc_STRVAR(flush_doc, "flush($self, /)\n--\n\nLogs an incomplete last line of this thread.");
+PyDoc_STRVAR(close_doc, "close($self, /)\n--\n\nAs flush(): the log stays open.");
+PyDoc_STRVAR(fileno_doc, "fileno($self, /)\n--\n\nRaises OSError: there is no descriptor.");
+PyDoc_STRVAR(isatty_doc, "isatty($self, /)\n--\n\nFalse.");
+PyDoc_STRVAR(readable_doc, "readable($self, /)\n--\n\nFalse.");
+PyDoc_STRVAR(seekable_doc, "seekable($self, /)\n--\n\nFalse.");
+PyDoc_STRVAR(writable_doc, "writable($self, /)\n--\n\nTrue.");
+
 static PyMethodDef log_methods[] = {
-    {"write", log_write, METH_O, NULL},         {"writelines", log_writelines, METH_O, NULL},
-    {"flush", log_flush, METH_NOARGS, NULL},    {"close", log_flush, METH_NOARGS, NULL},
-    {"fileno", log_fileno, METH_NOARGS, NULL},  {"isatty", log_false, METH_NOARGS, NULL},
-    {"readable", log_false, METH_NOARGS, NULL}, {"seekable", log_false, METH_NOARGS, NULL},
-    {"writable", log_true, METH_NOARGS, NULL},  {NULL, NULL, 0, NULL},
+    {"write", log_write, METH_O, write_doc},
+    {"writelines", log_writelines, METH_O, writelines_doc},
+    {"flush", log_flush, METH_NOARGS, flush_doc},
+    {"close", log_flush, METH_NOARGS, close_doc},
+    {"fileno", log_fileno, METH_NOARGS, fileno_doc},
+    {"isatty", log_false, METH_NOARGS, isatty_doc},
+    {"readable", log_false, METH_NOARGS, readable_doc},
+    {"seekable", log_false, METH_NOARGS, seekable_doc},
+    {"writable", log_true, METH_NOARGS, writable_doc},
+    {NULL, NULL, 0, NULL},
 };
 
 static PyGetSetDef log_members[] = {
@@ -327,6 +382,7 @@ static PyGetSetDef log_members[] = {
 
 static PyType_Slot log_slots[] = {
     {Py_tp_dealloc, (void *)log_dealloc},
+    {Py_tp_doc, (void *)log_doc},
     {Py_tp_methods, log_methods},
     {Py_tp_getset, log_members},
     WSGI_COMPAT_SLOT_CLOSED{0, NULL},

@@ -4,6 +4,7 @@
 #define WSGI_PYTHON_STREAM_H
 
 #include "compat.h"
+#include "../wire/engine.h"
 #include "interp.h"
 
 /* Levels of syslog(3). */
@@ -22,6 +23,16 @@ void wsgi_log(int level, struct wsgi_run *run, const char *format, ...)
 
 /* The same, attached, for the request of this thread if it has one. */
 void wsgi_log_attached(int level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Where a record is from: a file name, NUL, a line number in digits, NUL. */
+struct wsgi_place {
+    char text[WSGI_LOG_FILE_MAX + 16];
+    size_t size;
+};
+void wsgi_place_set(struct wsgi_place *place, const char *file, size_t file_size, int line);
+
+/* Text of several lines, with the place they are from; NULL: nowhere in particular. Attached. */
+void wsgi_log_placed(int level, const struct wsgi_place *place, const char *text, size_t size);
 
 /* Text of several lines as few records, cut at line ends. Attached. */
 void wsgi_log_lines(int level, const char *text, size_t size);

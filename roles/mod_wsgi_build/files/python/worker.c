@@ -9,6 +9,7 @@
 #include "serve.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -28,6 +29,7 @@
 struct exchange {
     struct wsgi_daemon *daemon;
     struct wsgi_connection *connection;
+    unsigned refusals;
     int started;
 };
 
@@ -123,6 +125,11 @@ static void started(void *context)
     wsgi_board_start(exchange->daemon->board, connection->index, connection->sequence);
 }
 
+static unsigned refusals(void *context)
+{
+    return ((struct exchange *)context)->refusals;
+}
+
 static const struct wsgi_transport frame_transport = {
     .read = read_body,
     .send_head = send_head,
@@ -132,6 +139,7 @@ static const struct wsgi_transport frame_transport = {
     .log = log_record,
     .client_gone = client_gone,
     .started = started,
+    .refusals = refusals,
 };
 
 /* ---- requests ------------------------------------------------------------ */
@@ -176,6 +184,7 @@ static int split(struct wsgi_connection *connection, const unsigned char *payloa
 
 static void tell_reload(struct wsgi_daemon *daemon)
 {
+    wsgi_daemon_note(daemon, "script_reload");
     if (!__atomic_exchange_n(&daemon->reload_told, 1, __ATOMIC_ACQ_REL))
         wsgi_daemon_tell(WSGI_CONTROL_RELOAD);
 }
@@ -191,9 +200,9 @@ static void count_end(const struct exchange *exchange)
 }
 
 static int run_request(struct wsgi_daemon *daemon, struct wsgi_connection *connection,
-                       const struct wsgi_request *request)
+                       const struct wsgi_request *request, unsigned refused)
 {
-    struct exchange exchange = {daemon, connection, 0};
+    struct exchange exchange = {daemon, connection, refused, 0};
     struct wsgi_outcome outcome;
     int result = wsgi_run_request(request, &frame_transport, &exchange, &outcome);
 
@@ -225,7 +234,7 @@ static int serve_request(struct wsgi_daemon *daemon, struct wsgi_connection *con
                  WSGI_CODE_WIRE_VIOLATION, connection->index);
         return -1;
     }
-    result = run_request(daemon, connection, &request);
+    result = run_request(daemon, connection, &request, frame->aux);
     wsgi_connection_end(connection);
     return result != 0 || connection->lost ? -1 : 0;
 }
@@ -320,6 +329,20 @@ static void refuse_full(int descriptor)
     close(descriptor);
 }
 
+/* What the listener was given (option send-buffer-size): an accepted socket does not inherit it.
+ * The system tells twice of what it was told. */
+static void take_buffer_size(int listener, int descriptor)
+{
+    int wanted, given;
+    socklen_t size = sizeof wanted;
+
+    if (getsockopt(listener, SOL_SOCKET, SO_SNDBUF, &wanted, &size) != 0 ||
+        getsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &given, &size) != 0 || wanted == given)
+        return;
+    wanted /= 2;
+    setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &wanted, sizeof wanted);
+}
+
 static void admit(struct wsgi_daemon *daemon, int descriptor)
 {
     struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET};
@@ -329,6 +352,7 @@ static void admit(struct wsgi_daemon *daemon, int descriptor)
         close(descriptor);
         return;
     }
+    take_buffer_size(daemon->listener, descriptor);
     connection = wsgi_connection_open(daemon, descriptor);
     if (connection == NULL) {
         refuse_full(descriptor);
@@ -397,11 +421,15 @@ static void *worker(void *argument)
     return NULL;
 }
 
-/* As the main thread's: what RLIMIT_STACK says, else 8 MiB; musl's default would be far less. */
+/* As asked for; else as the main thread's: what RLIMIT_STACK says, else 8 MiB; musl's default
+ * would be far less. */
 static size_t stack_size(void)
 {
+    int64_t wanted = wsgi_process.settings.stack_size;
     struct rlimit limit;
 
+    if (wanted > 0)
+        return wanted < PTHREAD_STACK_MIN ? (size_t)PTHREAD_STACK_MIN : (size_t)wanted;
     if (getrlimit(RLIMIT_STACK, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
         limit.rlim_cur < (256 << 10))
         return STACK_SIZE;

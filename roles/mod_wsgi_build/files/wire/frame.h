@@ -21,6 +21,8 @@
  *                                      <-  REJECT   instead of all of these:
  *                                                   the request did not start
  *
+ * `aux` of REQUEST counts the processes that did not take it before, of LOG it is the level.
+ *
  * `sequence` names the request on its connection (1, 2, 3 ... ; 0 only in HELLO
  * and WELCOME). The back discards BODY and CANCEL frames of an earlier request;
  * anything else out of sequence is an error.

@@ -21,7 +21,8 @@
 #define WSGI_FD_LAUNCH 6   /* memfd that holds the launch block (vars.h); read, then closed */
 #define WSGI_FD_LAST 6
 
-/* A record on the log pipe: WSGI_LOG_MARK, a digit (syslog level), text, newline. A line without
+/* A record on the log pipe: WSGI_LOG_MARK, a digit (syslog level), text, newline; or in place of the
+ * digit a letter from 'a' on, then the text begins as WSGI_LOG_PLACED says. A line without
  * the mark is what the application or a library printed. */
 #define WSGI_LOG_MARK '\001'
 
@@ -33,7 +34,8 @@ enum wsgi_control_type {
     WSGI_CONTROL_DRAIN,     /* supervisor: serve what comes on the connections until they are
                                gone, accept new ones too, exit when WSGI_CONTROL_STOP comes or
                                no request is active and no connection is left */
-    WSGI_CONTROL_STOP       /* supervisor: finish what runs, take nothing new, exit */
+    WSGI_CONTROL_STOP,      /* supervisor: finish what runs, take nothing new, exit */
+    WSGI_CONTROL_RENEW      /* supervisor: as DRAIN, because a script of the group changed */
 };
 struct wsgi_control {
     uint32_t type;

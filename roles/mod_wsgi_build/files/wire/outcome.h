@@ -12,6 +12,11 @@
 
 #define WSGI_OUTCOME_CAUSE_MAX 512
 
+/* Added to the level of a log record, in a call and in a frame: the text begins with the place it
+ * is from, a file name, NUL, a line number in digits, NUL. */
+#define WSGI_LOG_PLACED 0x100
+#define WSGI_LOG_FILE_MAX 255 /* bytes of that file name */
+
 struct wsgi_outcome {
     uint16_t status; /* 0: the application answered. Else the HTTP status (400..599) to send
                         if no head was sent, or the reason of the truncation if one was */
@@ -24,6 +29,25 @@ struct wsgi_outcome {
 /* Codes. Numbers of mod_wsgi 6 are reused only for the same circumstance; ours start at 1000. */
 enum wsgi_code {
     WSGI_CODE_NONE = 0,
+    WSGI_CODE_BASIC_NO_SCRIPT = 41, /* scripts that decide; each with its status */
+    WSGI_CODE_BASIC_INTERPRETER = 42,
+    WSGI_CODE_BASIC_FUNCTION = 43, /* missing; so are the next ones of this name */
+    WSGI_CODE_DIGEST_NO_SCRIPT = 44,
+    WSGI_CODE_DIGEST_INTERPRETER = 45,
+    WSGI_CODE_DIGEST_FUNCTION = 46,
+    WSGI_CODE_GROUP_INTERPRETER = 48,
+    WSGI_CODE_GROUP_NAME_ENCODING = 49,
+    WSGI_CODE_GROUP_NAME = 50,
+    WSGI_CODE_GROUP_RESULT = 51,
+    WSGI_CODE_GROUP_FUNCTION = 52,
+    WSGI_CODE_ACCESS_INTERPRETER = 54,
+    WSGI_CODE_ACCESS_RESULT = 55,
+    WSGI_CODE_ACCESS_FUNCTION = 56,
+    WSGI_CODE_ACCESS_DENIED = 57,
+    WSGI_CODE_GROUP_NO_SCRIPT = 58,
+    WSGI_CODE_GROUP_USER_WITHOUT = 59, /* the user is in no group at all */
+    WSGI_CODE_GROUP_DENIED = 60,
+    WSGI_CODE_DISPATCH_INTERPRETER = 86,
     WSGI_CODE_INTERPRETER_UNAVAILABLE = 87,
     WSGI_CODE_CALLABLE_MISSING = 89,
     WSGI_CODE_SCRIPT_UNREADABLE = 105, /* cannot be read or does not compile */
@@ -31,6 +55,7 @@ enum wsgi_code {
     WSGI_CODE_SCRIPT_RAISED = 109,     /* another exception while executing the file */
     WSGI_CODE_RETRIES_EXHAUSTED = 116, /* no daemon could be reached in time -> 503 */
     WSGI_CODE_CONNECT_FAILED = 117,    /* connect error -> 503 */
+    WSGI_CODE_EVENT_RAISED = 112,      /* a callback of mod_wsgi.subscribe_...() failed; ignored */
     WSGI_CODE_BODY_READ_FAILED = 126,  /* client body: 408 on time-out, else 400/413/500 */
     WSGI_CODE_EXECCGI_OFF = 134,
     WSGI_CODE_SCRIPT_NOT_FOUND = 135,
@@ -40,14 +65,21 @@ enum wsgi_code {
     WSGI_CODE_CHUNKED_REFUSED = 139,
     WSGI_CODE_CONTENT_LENGTH = 141,
     WSGI_CODE_EMBEDDED_OFF = 143,
-    WSGI_CODE_HEAD_TIMEOUT = 145,     /* -> 504 */
-    WSGI_CODE_DIED_BEFORE_HEAD = 146, /* -> 502 */
-    WSGI_CODE_READ_FAILED = 147,      /* -> 502 */
-    WSGI_CODE_GROUP_NONE = 150,       /* no daemon groups are configured */
+    WSGI_CODE_HEAD_TIMEOUT = 145,      /* -> 504 */
+    WSGI_CODE_DIED_BEFORE_HEAD = 146,  /* -> 502 */
+    WSGI_CODE_READ_FAILED = 147,       /* -> 502 */
+    WSGI_CODE_GROUP_NOT_ALLOWED = 149, /* by WSGIRestrictProcess */
+    WSGI_CODE_GROUP_NONE = 150,        /* no daemon groups are configured */
     WSGI_CODE_GROUP_UNKNOWN = 151,
     WSGI_CODE_GROUP_OTHER_HOST = 152,
     WSGI_CODE_APPLICATION_RAISED = 174,
     WSGI_CODE_APPLICATION_EXIT = 175,
+    WSGI_CODE_BASIC_EMPTY = 176,
+    WSGI_CODE_BASIC_RESULT = 177,
+    WSGI_CODE_DIGEST_EMPTY = 178,
+    WSGI_CODE_DIGEST_RESULT = 179,
+    WSGI_CODE_EVENT_EXIT = 190,    /* the same by SystemExit */
+    WSGI_CODE_SIGNAL_THREAD = 207, /* no thread for the callbacks of signals */
     WSGI_CODE_PYTHON_NOT_UP = 210,
     WSGI_CODE_GROUP_NOT_READY = 1000, /* group out of service since start-up -> 503 */
     WSGI_CODE_WIRE_VIOLATION = 1001,  /* the other end broke the frame rules -> 502 */
@@ -58,7 +90,11 @@ enum wsgi_code {
     WSGI_CODE_SHORT_BODY = 1006,          /* fewer bytes than Content-Length: connection cut */
     WSGI_CODE_DIED_IN_BODY = 1007,        /* the daemon died in mid-response */
     WSGI_CODE_CLIENT_GONE = 1008,
-    WSGI_CODE_NO_MEMORY = 1009
+    WSGI_CODE_NO_MEMORY = 1009,
+    WSGI_CODE_PYTHON_PATH = 1020,       /* an entry of a python path that cannot be read */
+    WSGI_CODE_RELOAD_REQUIRED = 1021,   /* reload_required() raised */
+    WSGI_CODE_EXTENSION_REFUSES = 1022, /* the hint about sub-interpreters */
+    WSGI_CODE_REQUEST_TIMEOUT = 1030    /* mod_wsgi.RequestTimeout ended it -> 504 */
 };
 
 /* Bytes written to `payload`, at most WSGI_FRAME_END_MAX. */

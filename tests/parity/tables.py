@@ -6,13 +6,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import re
 import time
 
 from pathlib import Path
 from typing import Any
 
-from harness import Server, exchange
+from harness import Server, exchange, wait_until
 
 from parity import normal
 from parity.model import BOTH, Act, Ask, Case, Headers
@@ -134,5 +135,52 @@ def spoken(text: str, port: int = 0) -> Act:
             return {**shown, "body": body.decode("latin-1")}
         now = normal.Moment(began, time.time(), frozenset(server.family()))
         return {**shown, "environ": normal.environ(found, server, now)}
+
+    return act
+
+
+def put(path: str, text: str, seconds: int) -> Act:
+    """A step that replaces a file below the server's root; its modification time is given."""
+
+    def act(server: Server) -> None:
+        target = server.layout.root / path
+        fresh = target.with_name(target.name + ".fresh")
+        fresh.write_text(normal.fill(text, server))
+        fresh.chmod(0o644)
+        os.utime(fresh, (seconds, seconds))
+        fresh.replace(target)
+
+    return act
+
+
+def touch(path: str, seconds: int) -> Act:
+    """A step that sets a file's modification time."""
+
+    def act(server: Server) -> None:
+        os.utime(server.layout.root / path, (seconds, seconds))
+
+    return act
+
+
+def remove(path: str) -> Act:
+    """A step that removes a file."""
+
+    def act(server: Server) -> None:
+        (server.layout.root / path).unlink()
+
+    return act
+
+
+def journal(path: str, count: int) -> Act:
+    """A step that waits for so many lines of a file and gives them sorted."""
+
+    def act(server: Server) -> Any:
+        target = server.layout.root / path
+
+        def lines() -> list[str]:
+            return sorted(target.read_text().splitlines()) if target.exists() else []
+
+        wait_until(lambda: len(lines()) >= count, f"{count} lines in {path}")
+        return lines()
 
     return act

@@ -41,15 +41,10 @@ def module(environ):
         "file": os.path.relpath(__file__, ROOT),
         "mtime": found.__mtime__ == os.stat(__file__).st_mtime_ns // 1000,
         "mtime kind": kind(found.__mtime__),
-        "cached": getattr(found, "__cached__", "unset"),
-        "loader": kind(found.__loader__),
-        "spec": kind(found.__spec__),
-        "package": repr(found.__package__),
         "doc": found.__doc__[:20],
         "same": found.__dict__ is globals(),
         "names": sorted(name for name in globals() if name.startswith("__")),
-        "pickles": attempt(__import__("pickle").dumps, application).split(":")[0].split("(")[0][:9],
-        "bytecode": os.path.exists(__file__ + "c") or os.path.exists(os.path.join(os.path.dirname(__file__), "__pycache__", "facts.cpython-311.pyc")),
+        "bytecode": sorted(name for name in os.listdir(os.path.dirname(__file__)) if "pyc" in name),
     }
 
 
@@ -63,7 +58,7 @@ def interpreter(environ):
         "warnoptions": sys.warnoptions,
         "group": [mod_wsgi.process_group, mod_wsgi.application_group],
         "bytecode": sys.dont_write_bytecode,
-        "hash": os.environ.get("PYTHONHASHSEED"),
+        "blocks": sys.getallocatedblocks() > 0,
         "switch": sys.getswitchinterval(),
         "threading": "threading" in sys.modules,
         "codecs": attempt("x".encode, "idna"),
@@ -81,8 +76,7 @@ def interpreter(environ):
 
 
 def path(environ):
-    """sys.path with this server's directory left out."""
-    return [entry.replace(ROOT, "@ROOT@") for entry in sys.path]
+    return sys.path
 
 
 def signals(environ):
@@ -98,7 +92,7 @@ def signals(environ):
         "installs nothing": signal.getsignal(signal.SIGUSR2) is before,
         "ignore": repr(signal.signal(signal.SIGUSR2, signal.SIG_IGN)),
         "default": repr(signal.signal(signal.SIGTERM, signal.SIG_DFL)),
-        "wrong number": attempt(signal.signal, 9999, handler),
+        "wrong number": attempt(signal.signal, 9999, signal.SIG_IGN),
         "no arguments": attempt(signal.signal).split(":")[0],
         "wrong handler": attempt(signal.signal, signal.SIGUSR2, "text").split(":")[0],
         "kind": kind(signal.signal),
@@ -129,12 +123,12 @@ def forked(environ):
 def streams(environ):
     """What the standard streams do."""
     return {
-        "stdin": attempt(sys.stdin.read, 1).split("(")[0],
+        "stdin": attempt(lambda: sys.stdin.read(1)).split("(")[0],
         "stdin fileno": attempt(lambda: sys.stdin.fileno()).split(":")[0],
-        "stdout": attempt(sys.stdout.write, "").split(":")[0],
+        "stdout": attempt(lambda: sys.stdout.write("")).split(":")[0],
         "stdout fileno": attempt(lambda: sys.stdout.fileno()).split(":")[0],
         "stdout tty": attempt(lambda: sys.stdout.isatty()),
-        "stderr": attempt(sys.stderr.write, ""),
+        "stderr": attempt(lambda: sys.stderr.write("")),
         "stderr kind": [kind(sys.stderr), kind(getattr(sys.stderr, "buffer", None))],
         "stdout kind": kind(sys.stdout),
         "originals": [kind(sys.__stdin__), kind(sys.__stdout__), kind(sys.__stderr__)],
@@ -157,8 +151,8 @@ def count(environ):
 def process(environ):
     """Settings of the process that is meant for this group."""
     return {
-        "cwd": os.getcwd().replace(ROOT, "@ROOT@"),
-        "eggs": os.environ.get("PYTHON_EGG_CACHE", "").replace(ROOT, "@ROOT@"),
+        "cwd": os.getcwd(),
+        "eggs": os.environ.get("PYTHON_EGG_CACHE", ""),
         "lang": os.environ.get("LANG"),
         "home": os.environ.get("HOME"),
         "user": [os.environ.get("USER"), os.environ.get("LOGNAME"), os.environ.get("USERNAME")],

@@ -12,8 +12,8 @@
 
 #define WSGI_OUTCOME_CAUSE_MAX 512
 
-/* Added to the level of a log record, in a call and in a frame: the text begins with the place it is
- * from, a file name, NUL, a line number in digits, NUL. */
+/* Added to the level of a log record, in a call and in a frame: the text begins with the place it
+ * is from, a file name, NUL, a line number in digits, NUL. */
 #define WSGI_LOG_PLACED 0x100
 #define WSGI_LOG_FILE_MAX 255 /* bytes of that file name */
 
@@ -29,7 +29,7 @@ struct wsgi_outcome {
 /* Codes. Numbers of mod_wsgi 6 are reused only for the same circumstance; ours start at 1000. */
 enum wsgi_code {
     WSGI_CODE_NONE = 0,
-    WSGI_CODE_BASIC_NO_SCRIPT = 41,      /* scripts that decide; each with its status */
+    WSGI_CODE_BASIC_NO_SCRIPT = 41, /* scripts that decide; each with its status */
     WSGI_CODE_BASIC_INTERPRETER = 42,
     WSGI_CODE_BASIC_FUNCTION = 43, /* missing; so are the next ones of this name */
     WSGI_CODE_DIGEST_NO_SCRIPT = 44,
@@ -78,7 +78,7 @@ enum wsgi_code {
     WSGI_CODE_BASIC_RESULT = 177,
     WSGI_CODE_DIGEST_EMPTY = 178,
     WSGI_CODE_DIGEST_RESULT = 179,
-    WSGI_CODE_EVENT_EXIT = 190, /* the same by SystemExit */
+    WSGI_CODE_EVENT_EXIT = 190,    /* the same by SystemExit */
     WSGI_CODE_SIGNAL_THREAD = 207, /* no thread for the callbacks of signals */
     WSGI_CODE_PYTHON_NOT_UP = 210,
     WSGI_CODE_GROUP_NOT_READY = 1000, /* group out of service since start-up -> 503 */
@@ -91,10 +91,10 @@ enum wsgi_code {
     WSGI_CODE_DIED_IN_BODY = 1007,        /* the daemon died in mid-response */
     WSGI_CODE_CLIENT_GONE = 1008,
     WSGI_CODE_NO_MEMORY = 1009,
-    WSGI_CODE_PYTHON_PATH = 1020,      /* an entry of a python path that cannot be read */
-    WSGI_CODE_RELOAD_REQUIRED = 1021,  /* reload_required() raised */
+    WSGI_CODE_PYTHON_PATH = 1020,       /* an entry of a python path that cannot be read */
+    WSGI_CODE_RELOAD_REQUIRED = 1021,   /* reload_required() raised */
     WSGI_CODE_EXTENSION_REFUSES = 1022, /* the hint about sub-interpreters */
-    WSGI_CODE_REQUEST_TIMEOUT = 1030 /* mod_wsgi.RequestTimeout ended it -> 504 */
+    WSGI_CODE_REQUEST_TIMEOUT = 1030    /* mod_wsgi.RequestTimeout ended it -> 504 */
 };
 
 /* Bytes written to `payload`, at most WSGI_FRAME_END_MAX. */

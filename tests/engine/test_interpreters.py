@@ -197,8 +197,9 @@ def test_own_gil(host: Host, python: str) -> None:
 
 def test_fork_is_refused_in_words(host: Host) -> None:
     """R4: Python 3.9 and newer would abort the forked process."""
+    site = Site(host)
     for call in ("os.fork()", "os.forkpty()", "__import__('pty').fork()"):
-        answer = host.get(EVAL, "sub", environ={"QUERY_STRING": call})
+        answer = site.answer(call, "sub")
         assert answer.end.status == 500
         assert "RuntimeError: fork not supported for subinterpreters" in answer.log_text
         assert "sub-interpreter 'sub': run the application in the main interpreter" in answer.log_text

@@ -4,6 +4,7 @@
 #include "binding.h"
 #include "config.h"
 #include "daemon.h"
+#include "dump.h"
 #include "log.h"
 #include "probe.h"
 #include "python.h"
@@ -269,7 +270,11 @@ int wsgi_facts_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pte
         return OK;
     wsgi_resolve_doubts(pconf, main_server);
     tell_notes(settings, 1);
-    return refuse_configuration(settings);
+    status = refuse_configuration(settings);
+    /* httpd goes no further then, and that is when a dump is wanted most. */
+    if (status != OK)
+        wsgi_dump_test_config(pconf, main_server);
+    return status;
 }
 
 void wsgi_facts_report(server_rec *main_server)

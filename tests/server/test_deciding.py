@@ -11,6 +11,7 @@ import random
 import re
 import ssl
 import subprocess
+import threading
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -748,6 +749,34 @@ def test_dispatch_environ(site: Server) -> None:
 def test_dispatch_of_a_handler_script(site: Server) -> None:
     (site.layout.htdocs / "handled").mkdir(exist_ok=True)
     assert groups_of(site.get("/handled/any?process=second&application=named")) == ("second", "named", "handle_request")
+
+
+# ---- many at once ------------------------------------------------------------------------------
+
+
+@pytest.mark.core
+def test_many_at_once(site: Server) -> None:
+    """Each request is answered with its own user, in all interpreters and threads at once."""
+    wrong: list[Any] = []
+
+    def client(number: int) -> None:
+        for turn in range(25):
+            name = f"user-{number}-{turn}"
+            target = f"/script/basic{'/other' * (turn % 2)}?password={name}"
+            reply = site.get(target, headers=as_user(f"sent-{number}", f"{turn}"))
+            if reply.status != 200 or reply.json()["REMOTE_USER"] != name:
+                wrong.append(reply)
+
+    threads = [threading.Thread(target=client, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not wrong
+    notes = [note for note in asked(site) if note["name"] == "password"]
+    assert sorted(tuple(note["asked"]) for note in notes) == sorted(
+        (f"sent-{number}", f"{turn}") for number in range(8) for turn in range(25)
+    )
 
 
 # ---- bytes of all kinds ------------------------------------------------------------------------

@@ -701,7 +701,7 @@ def test_bad_htaccess(new_server: Any) -> None:
 
 def test_graceful_restart_changes_groups(new_server: Any) -> None:
     """Groups come, go and change under a running server; no name of the former generation is left over."""
-    generations = (
+    generations: tuple[tuple[str, dict[str, str | None]], ...] = (
         (
             "WSGIDaemonProcess one threads=2\nWSGIScriptAlias /one @ENV@ process-group=one\n",
             {"/one": "one", "/two": None},

@@ -140,7 +140,8 @@ def test_host_is_the_servers_without_a_header(site: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "name"), [("/callable/env", "second"), ("/callable/unset", "application"), ("/callable/global", "application")]
+    ("target", "name"),
+    [("/callable/env", "second"), ("/callable/unset", "application"), ("/callable/global", "application")],
 )
 def test_callable(site: Server, target: str, name: str) -> None:
     assert site.get(target).json()["callable_object"] == name

@@ -220,7 +220,19 @@ def test_page_of_a_failure(site: Server, target: str) -> None:
     reply = site.get(target)
     assert reply.status in (500, 404)
     text = reply.text
-    for secret in (str(site.layout.root), "/apps", "/usr", "python", "Python", "3.1", "mod_wsgi/", "secret", "Traceback", ".wsgi", "nobody-has"):
+    for secret in (
+        str(site.layout.root),
+        "/apps",
+        "/usr",
+        "python",
+        "Python",
+        "3.1",
+        "mod_wsgi/",
+        "secret",
+        "Traceback",
+        ".wsgi",
+        "nobody-has",
+    ):
         assert secret not in text, f"{secret!r} in {text}"
     if reply.status == 500:
         assert "WSGI0" in text
@@ -230,13 +242,24 @@ def test_page_of_a_failure(site: Server, target: str) -> None:
 def content_types(count: int) -> list[bytes]:
     """Values of every kind: long, with every byte, with parameters that do not end."""
     generator = random.Random(9)
-    made = [b"", b";", b"text/html;", b"text/html; charset=", b'text/html; charset="', b"/", b"a" * 3000, b"text/html" + b";" * 500]
+    made = [
+        b"",
+        b";",
+        b"text/html;",
+        b"text/html; charset=",
+        b'text/html; charset="',
+        b"/",
+        b"a" * 3000,
+        b"text/html" + b";" * 500,
+    ]
     for _ in range(count):
         size = generator.choice((1, 3, 20, 200))
         made.append(bytes(generator.choice(range(1, 256)) for _ in range(size)))
     for _ in range(count):
         kind = generator.choice((b"text/html", b"TEXT/Plain ", b"multipart/mixed", b"x"))
-        made.append(kind + b"; " + bytes(generator.choice(b'abc=";,/ \t%<>\\\xff\xe9') for _ in range(generator.randrange(60))))
+        made.append(
+            kind + b"; " + bytes(generator.choice(b'abc=";,/ \t%<>\\\xff\xe9') for _ in range(generator.randrange(60)))
+        )
     return made
 
 

@@ -61,9 +61,15 @@ def configure(layout: Layout) -> str:
     (layout.root / "users").write_text("".join(f"{name}:{{SHA}}{hashed}\n" for name in ("filed", "both")))
     ha1 = hashlib.md5(b"filed:realm:of-the-file").hexdigest()
     (layout.root / "digests").write_text(f"filed:realm:{ha1}\n")
+    (layout.htdocs / "local").mkdir(exist_ok=True)
+    (layout.htdocs / "local" / "file.html").write_text("local\n")
+    (layout.htdocs / "local" / ".htaccess").write_text(
+        f"WSGIAccessScript {decide} application-group=local\n{basic}WSGIAuthGroupScript {decide}\nRequire wsgi-group staff\n"
+    )
     return "\n".join(
         [
             layout.delegate(),
+            f"<Directory {layout.htdocs}/local>\nAllowOverride AuthConfig\n</Directory>",
             "WSGIDaemonProcess second processes=1 threads=2",
             "<VirtualHost 127.0.0.2:1>\nServerName elsewhere.invalid\nWSGIDaemonProcess far processes=1 threads=1\n</VirtualHost>",
             f"WSGIScriptAlias /script {env}",
@@ -360,6 +366,15 @@ def test_static_files_and_sub_requests(site: Server) -> None:
     assert site.get("/static/").body == b"index\n"
     paths = [note["environ"]["SCRIPT_NAME"] for note in asked(site)]
     assert paths == ["/static/index.html", "/static/page.shtml", "/static/index.html", "/static/", "/static/index.html"]
+
+
+def test_htaccess(site: Server) -> None:
+    """Where AllowOverride AuthConfig is, a directory can have scripts of its own."""
+    assert site.get("/local/file.html?groups=staff", headers=as_user()).body == b"local\n"
+    assert [note["name"] for note in asked(site)] == ["access", "password", "groups"]
+    assert last_asked(site, "access")["environ"]["mod_wsgi.application_group"] == "local"
+    assert site.get("/local/file.html?access=no", headers=as_user()).status == 403
+    expect_failure(site, 57)
 
 
 def test_error_document(site: Server) -> None:

@@ -196,6 +196,16 @@ def _daemon() -> list[Check]:
     made.append(
         Check("B-daemon-duplicate-same", ("B-daemon-duplicate",), vhosts, says="duplicate", accepted={"status": "D3"})
     )
+    made.append(
+        Check(
+            "B-daemon-chroot-root",
+            ("B-daemon-chroot-root", "2.1-chroot"),
+            "WSGIDaemonProcess one chroot=/srv",
+            says="root",
+            names=("chroot",),
+            ordinary_user=True,
+        )
+    )
     made.append(Check("B-daemon-everything", ("B-daemon-ranges",), EVERYTHING, refused=False))
     bad("unknown", "option", "thread=5", "option", "thread")
     bad("case", "option", "Threads=5", "option", "Threads")

@@ -270,7 +270,9 @@ def test_reloading(embedded: Embedded, tmp_path: Path) -> None:
         path.write_text(text + result)
         os.utime(path, (1e9 + turn, 1e9 + turn))
         for _ in range(2):
-            assert embedded.ask(block(path), ACCESS, b"host", None).verdict == verdict
+            decision = embedded.ask(block(path), ACCESS, b"host", None)
+            assert decision.verdict == verdict
+            assert "SystemExit" not in decision.log
     path.write_text(text + "False")
     os.utime(path, (2e9, 2e9))
     assert embedded.ask(block(path, flags=0), ACCESS, b"host", None).verdict == "none", "reloading is off"

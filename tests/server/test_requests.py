@@ -14,19 +14,19 @@ from typing import Any
 
 import pytest
 
-from harness import Layout, RawConnection, Server, exchange, prove, request
+from harness import Layout, RawConnection, Server, exchange, request
 
-MODULES = ("rewrite", "headers")
+MODULES = ("rewrite", "headers", "filter", "deflate")
+PORTS = 2
 
 SIZES = (0, 1, 2, 8191, 8192, 8193, 65535, 65536, 65537, 1 << 20, 10 << 20)
 
 
 def configure(layout: Layout) -> str:
     """One environ dump below /environ, one below an odd name, bodies, and an echo."""
-    chunked = "WSGIChunkedRequest On" if accepts_chunked_directive() else ""
     return f"""
 {layout.delegate()}
-{chunked}
+WSGIChunkedRequest On
 ServerAdmin admin@example.invalid
 SetEnv FROM_SETENV "set by the server"
 SetEnv SERVER_SOFTWARE "overridden by the real one"
@@ -44,17 +44,41 @@ WSGIScriptAlias /responses {layout.apps}/responses.wsgi
 <Location /body/limited>
     LimitRequestBody 1000
 </Location>
+<Location /body/million>
+    LimitRequestBody 1000000
+</Location>
+<Location /body/whole>
+    WSGIChunkedRequest Off
+</Location>
+WSGIScriptAlias /head/on {layout.apps}/responses.wsgi
+WSGIScriptAlias /head/off {layout.apps}/responses.wsgi
+WSGIScriptAlias /head/auto {layout.apps}/responses.wsgi
+<Location /head/on>
+    WSGIMapHEADToGET On
+</Location>
+<Location /head/off>
+    WSGIMapHEADToGET Off
+    SetOutputFilter DEFLATE
+</Location>
+<Location /head/auto>
+    WSGIMapHEADToGET Auto
+    SetOutputFilter DEFLATE
+</Location>
+<Location /environ/native>
+    WSGIPassApacheRequest On
+</Location>
+<Location /environ/set>
+    SetEnv mod_wsgi.script_name forged
+    SetEnv mod_wsgi.x-script_reloading forged
+    SetEnv HTTP_X_FROM_SETENV "set by the server"
+    SetEnv HTTP_X_BOTH "set by the server"
+</Location>
+<VirtualHost *:{layout.ports[1]}>
+    AllowEncodedSlashes NoDecode
+    ErrorDocument 500 /environ/told?by=httpd
+    WSGIScriptAlias /raises {layout.apps}/errors.wsgi
+</VirtualHost>
 """
-
-
-_CHUNKED_DIRECTIVE: list[bool] = []
-
-
-def accepts_chunked_directive() -> bool:
-    """Chunked uploads are on by themselves, or by 6.1.1's directive where it is known."""
-    if not _CHUNKED_DIRECTIVE:
-        _CHUNKED_DIRECTIVE.append(prove("WSGIChunkedRequest On").status == 0)
-    return _CHUNKED_DIRECTIVE[0]
 
 
 def pattern(size: int) -> bytes:
@@ -407,8 +431,133 @@ def test_body_over_the_limit_is_413(site: Server) -> None:
     site.allow(r"AH\d{5}|WSGI0126")
 
 
-@pytest.mark.ours("6.1.1 needs WSGIChunkedRequest On for what every ordinary client may send")
-def test_chunked_uploads_work_without_any_directive(new_server: Any) -> None:
+@pytest.mark.parametrize("chunked", [False, True])
+def test_body_far_over_the_limit(site: Server, chunked: bool) -> None:
+    """S8: 2 MB where 1 MB is allowed: a plain 413 with and without a length, and life goes on."""
+    before = site.get("/environ").json()["mod_wsgi.server_pid"]
+    body: Any = iter([b"x" * 100_000] * 20) if chunked else b"x" * 2_000_000
+    with RawConnection(site.layout.port) as connection:
+        connection.send(b"POST /body/million HTTP/1.1\r\nHost: x\r\nConnection: close\r\n")
+        try:
+            if chunked:
+                connection.send(b"Transfer-Encoding: chunked\r\n\r\n")
+                for piece in body:
+                    connection.send(b"%x\r\n%s\r\n" % (len(piece), piece))
+                connection.send(b"0\r\n\r\n")
+            else:
+                connection.send(b"Content-Length: 2000000\r\n\r\n" + body)
+        except OSError:
+            pass  # the answer may come, and the connection end, before all of it is sent
+        answer = connection.receive_all()
+    assert answer.startswith(b"HTTP/1.1 413 "), answer[:200]
+    assert b"sha256" not in answer
+    assert site.get("/environ").json()["mod_wsgi.server_pid"] == before
+    site.allow(r"AH\d{5}|WSGI0126|WSGI0174|OSError|Traceback|File |    ")
+
+
+def test_chunked_upload_where_it_is_off(site: Server) -> None:
+    reply = request(site.layout.port, "POST", "/body/whole", iter([b"a" * 5000, b"b"]), chunked=True)
+    assert reply.status == 411
+    site.expect_code(139)
+    assert site.request("POST", "/body/whole", b"a" * 5000).json()["size"] == 5000
+
+
+def test_chunked_upload_needs_the_directive(new_server: Any) -> None:
     server = new_server(lambda layout: f"{layout.delegate()}WSGIScriptAlias /body {layout.apps}/body.wsgi").start()
     reply = request(server.layout.port, "POST", "/body", iter([b"a" * 5000, b"b"]), chunked=True)
-    assert reply.json()["size"] == 5001
+    assert reply.status == 411
+    server.expect_code(139)
+
+
+# ---- more of environ -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("target", "method"),
+    [("/responses/method", "HEAD"), ("/head/on/method", "GET"), ("/head/off/method", "HEAD"), ("/head/auto/method", "GET")],
+)
+def test_head_mapping(site: Server, target: str, method: str) -> None:
+    """Off, On, and Auto with and without a filter that works on the content."""
+    assert site.request("HEAD", target).get("X-Method") == method
+
+
+def test_apache_request(site: Server) -> None:
+    found = environ(site, "/environ/native")
+    kind = found.get("apache.request_rec", ["none"])[0]
+    assert kind == ("PyCapsule" if site.layout.mode == "embedded" else "none")
+    assert "apache.request_rec" not in environ(site)
+
+
+def test_what_setenv_cannot_set(site: Server) -> None:
+    """Values of httpd and headers of the client come over SetEnv, names of ours are not to be had."""
+    found = environ(site, "/environ/set", headers={"X-Both": "from the client"})
+    assert found["HTTP_X_BOTH"] == "from the client"
+    assert found["HTTP_X_FROM_SETENV"] == "set by the server"
+    assert found["mod_wsgi.script_name"] == "/environ"
+    assert not [key for key in found if key.startswith("mod_wsgi.x-")]
+
+
+@pytest.mark.parametrize(
+    ("target", "path_info"),
+    [
+        ("/environ/a//b%2Fc", "/a/b%2Fc"),
+        ("/environ/a//b%2fc?x=%2F//", "/a/b%2fc"),
+        ("/environ//%41%2e/b", "/A./b"),
+        ("//environ/.//x", "/x"),
+        ("/environ/caf%c3%a9%FF", "/caf\u00c3\u00a9\u00ff"),
+    ],
+)
+def test_raw_target(site: Server, target: str, path_info: str) -> None:
+    """R23: REQUEST_URI is what the client sent, byte for byte; PATH_INFO is decoded, "//" is "/"."""
+    found = request(site.layout.ports[1], "GET", target).json()
+    assert found["REQUEST_URI"] == target
+    assert (found["SCRIPT_NAME"], found["PATH_INFO"]) == ("/environ", path_info)
+
+
+def test_environ_of_an_error_document(site: Server) -> None:
+    """As after a CGI script, what the failed request had comes along as REDIRECT_*."""
+    reply = request(site.layout.ports[1], "GET", "/raises/before?q=1", headers={"X-Mine": "yes"})
+    found = reply.json()
+    wanted = {
+        "REDIRECT_STATUS": "500",
+        "REDIRECT_URL": "/raises/before",
+        "REDIRECT_QUERY_STRING": "q=1",
+        "REDIRECT_SCRIPT_NAME": "/raises",
+        "REDIRECT_PATH_INFO": "/before",
+        "REDIRECT_REQUEST_METHOD": "GET",
+        "REDIRECT_HTTP_X_MINE": "yes",
+        "REDIRECT_mod_wsgi.script_name": "/raises",
+        "REDIRECT_mod_wsgi.process_group": "" if site.layout.mode == "embedded" else "app",
+        "SCRIPT_NAME": "/environ",
+        "PATH_INFO": "/told",
+        "QUERY_STRING": "by=httpd",
+        "HTTP_X_MINE": "yes",
+    }
+    assert {key: found.get(key) for key in wanted} == wanted
+    if not site.layout.module.peer:
+        assert not [key for key in found if "mod_wsgi.x-" in key]
+    site.allow(r"WSGI0174|Traceback|Error|File |    ")
+
+
+@pytest.mark.ours("6.1.1 says nothing about a header that it drops")
+def test_hint_about_authorization(new_server: Any) -> None:
+    """C11: the first time in a process one debug line tells of a dropped header, never its value."""
+    server = new_server(
+        lambda layout: (
+            f"WSGIScriptAlias /off {layout.apps}/environ.wsgi\n"
+            f"WSGIScriptAlias /on {layout.apps}/environ.wsgi pass-authorization=On"
+        ),
+        mode="embedded",
+        level="warn wsgi:debug",
+    ).start()
+    header = {"Authorization": "Bearer very-secret-token"}
+    server.allow("wsgi:(debug|info)")
+    assert "HTTP_AUTHORIZATION" not in server.get("/off").json()
+    assert server.get("/on", headers=header).json()["HTTP_AUTHORIZATION"] == "Bearer very-secret-token"
+    assert "Authorization header" not in server.log().tail(1000)
+    for _ in range(3):
+        assert "HTTP_AUTHORIZATION" not in server.get("/off", headers=header).json()
+    (line,) = server.expect("Authorization header is kept from the application")
+    assert "WSGIPassAuthorization On" in line.text
+    assert line.level == "debug"
+    assert "very-secret" not in server.log().tail(1000)

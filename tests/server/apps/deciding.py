@@ -9,6 +9,9 @@ import sys
 from urllib.parse import parse_qs
 
 
+GOOD = "secret"  # the password of everybody
+
+
 class Text(str):
     """A str that lies about itself."""
 
@@ -66,9 +69,9 @@ ANSWERS = {
     "int-group": lambda: ["staff", 1],
     "str-group": lambda: "staff",
     "half": half,
-    "many": lambda: ["group%d" % number for number in range(100000)] + ["staff"],
-    "hash-bytes": lambda: hashlib.md5(b"user:realm:secret").hexdigest().encode(),
-    "upper": lambda: hashlib.md5(b"user:realm:secret").hexdigest().upper(),
+    "many": lambda: [f"group{number}" for number in range(100000)] + ["staff"],
+    "hash-bytes": lambda: hashlib.md5(b"user:realm:" + GOOD.encode()).hexdigest().encode(),
+    "upper": lambda: hashlib.md5(b"user:realm:" + GOOD.encode()).hexdigest().upper(),
 }
 
 
@@ -79,7 +82,12 @@ def shown(value):
 def answer(name, default, environ, *asked):
     """The answer that ?name=... asks for; what else is in it is taken as it is."""
     folder = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "scratch")
-    note = {"name": name, "asked": asked, "pid": os.getpid(), "environ": {key: shown(value) for key, value in environ.items()}}
+    note = {
+        "name": name,
+        "asked": asked,
+        "pid": os.getpid(),
+        "environ": {key: shown(value) for key, value in environ.items()},
+    }
     for key in ("mod_ssl.is_https", "mod_ssl.var_lookup"):
         if key in environ:
             note[key] = environ[key](*(["SSL_PROTOCOL"] if "look" in key else []))
@@ -100,11 +108,11 @@ def allow_access(environ, host):
 def check_password(environ, user, password):
     if "echo" in environ.get("QUERY_STRING", ""):
         return password == user[::-1]
-    return answer("password", password == "secret", environ, user, password)
+    return answer("password", password == GOOD, environ, user, password)
 
 
 def get_realm_hash(environ, user, realm):
-    good = hashlib.md5(("%s:%s:secret" % (user, realm)).encode("latin-1")).hexdigest()
+    good = hashlib.md5(f"{user}:{realm}:{GOOD}".encode("latin-1")).hexdigest()
     return answer("hash", good if user != "nobody" else None, environ, user, realm)
 
 

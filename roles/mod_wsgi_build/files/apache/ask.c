@@ -225,14 +225,6 @@ static const authz_provider authz_functions = {check_groups, NULL};
 
 /* ---- dispatch -------------------------------------------------------------------------------- */
 
-/* The main-interpreter rule was applied to what the configuration said: it ends with that. */
-static void set_group(const char **place, const char *name, struct wsgi_target *target)
-{
-    if (strcmp(*place, name) != 0)
-        target->in_main = 0;
-    *place = name;
-}
-
 static void take(request_rec *r, const struct wsgi_answer *answer, struct wsgi_target *target)
 {
     const char *process_group = answer->texts[WSGI_DISPATCH_PROCESS_GROUP];
@@ -241,10 +233,9 @@ static void take(request_rec *r, const struct wsgi_answer *answer, struct wsgi_t
     const char *url = target->script_name;
 
     if (process_group != NULL)
-        set_group(&target->process_group, wsgi_names_process_group(r, url, process_group), target);
+        target->process_group = wsgi_names_process_group(r, url, process_group);
     if (application_group != NULL)
-        set_group(&target->application_group,
-                  wsgi_names_application_group(r, url, application_group), target);
+        target->application_group = wsgi_names_application_group(r, url, application_group);
     if (callable != NULL)
         target->callable_object = wsgi_names_callable(r, callable);
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "facts.h"
 
+#include "binding.h"
 #include "config.h"
 #include "daemon.h"
+#include "dump.h"
 #include "log.h"
 #include "probe.h"
 #include "python.h"
@@ -12,11 +14,13 @@
 #include "http_core.h"
 
 #include <errno.h>
+#include <locale.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#define FALLBACK_LOCALE "C.UTF-8"
 /* Room for ".<pid>.<generation>" in a socket's name; ".<group>.<slot>.sock" is known. */
 #define PID_AND_GENERATION_MAX ".4194304.999999"
 
@@ -117,6 +121,34 @@ static const char *check_group(apr_pool_t *pool, const struct wsgi_settings *set
     return apr_psprintf(pool, "WSGIDaemonProcess %s (%s): %s", group->name, group->where, error);
 }
 
+/* ---- locale -------------------------------------------------------------------------------- */
+
+static int is_locale(const char *name)
+{
+    locale_t made = newlocale(LC_ALL_MASK, name, (locale_t)0);
+
+    if (made == (locale_t)0)
+        return 0;
+    freelocale(made);
+    return 1;
+}
+
+/* Nothing is shown of a text that the C locale cannot have; so a name that the system does not
+ * know is told, and replaced. */
+static void check_locale(apr_pool_t *pool, struct wsgi_settings *settings,
+                         const struct wsgi_group *group, const char *option, const char **name)
+{
+    if (*name == NULL || is_locale(*name))
+        return;
+    wsgi_config_note(settings, group->server, APLOG_WARNING,
+                     apr_psprintf(pool,
+                                  "WSGIDaemonProcess %s (%s): option %s=%s: the system has no such "
+                                  "locale, " FALLBACK_LOCALE " is used; \"locale -a\" lists those "
+                                  "there are",
+                                  group->name, group->where, option, *name));
+    *name = FALLBACK_LOCALE;
+}
+
 /* ---- everything ---------------------------------------------------------------------------- */
 
 static const char *check_embedded(apr_pool_t *pool, struct wsgi_settings *settings)
@@ -149,6 +181,8 @@ static void find_out(apr_pool_t *pool, struct wsgi_settings *settings)
         struct wsgi_group *group = APR_ARRAY_IDX(settings->groups, i, struct wsgi_group *);
 
         group->broken = check_group(pool, settings, group);
+        check_locale(pool, settings, group, "lang", &group->lang);
+        check_locale(pool, settings, group, "locale", &group->locale);
     }
 }
 
@@ -229,13 +263,18 @@ int wsgi_facts_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pte
     /* A start reads the configuration twice; what the first reading found would be lost. */
     if (!testing && ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG)
         return OK;
+    wsgi_binding_find(pconf, main_server);
     find_out(pconf, settings);
     note_without_effect(pconf, settings);
     if (!testing)
         return OK;
     wsgi_resolve_doubts(pconf, main_server);
     tell_notes(settings, 1);
-    return refuse_configuration(settings);
+    status = refuse_configuration(settings);
+    /* httpd goes no further then, and that is when a dump is wanted most. */
+    if (status != OK)
+        wsgi_dump_test_config(pconf, main_server);
+    return status;
 }
 
 void wsgi_facts_report(server_rec *main_server)

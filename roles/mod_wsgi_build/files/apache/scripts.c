@@ -153,6 +153,23 @@ static void note_preload(const struct wsgi_settings *settings, const struct wsgi
     import->is_alias = 1;
 }
 
+/* The copy of an alias in another virtual host gets the same text, so that both are known to be
+ * one resource (binding.c). */
+static void share_text(const struct wsgi_settings *settings, struct wsgi_alias *alias)
+{
+    int i;
+
+    for (i = 0; i < settings->aliases->nelts; i++) {
+        const struct wsgi_alias *other =
+            APR_ARRAY_IDX(settings->aliases, i, const struct wsgi_alias *);
+
+        if (alias->regex == NULL && other->regex == NULL && alias->server != other->server &&
+            strcmp(alias->location, other->location) == 0 &&
+            strcmp(alias->target, other->target) == 0)
+            alias->location = other->location;
+    }
+}
+
 static const char *set_alias(cmd_parms *cmd, const char *line, int is_match)
 {
     struct wsgi_server *config = wsgi_config_server(cmd->server);
@@ -181,6 +198,7 @@ static const char *set_alias(cmd_parms *cmd, const char *line, int is_match)
     alias->application_group = fold(options.application_group);
     alias->callable_object = options.callable_object;
     alias->pass_authorization = options.pass_authorization;
+    share_text(config->settings, alias);
     APR_ARRAY_PUSH(config->aliases, struct wsgi_alias) = *alias;
     APR_ARRAY_PUSH(config->settings->aliases, struct wsgi_alias *) = alias;
     note_preload(config->settings, alias,

@@ -173,7 +173,8 @@ static int put_texts(const struct wsgi_run *run, PyObject *dict)
         put_text(dict, o->word_request_handler, call->handler) != 0 ||
         put_text(dict, o->word_listener_host, call->listener_host) != 0 ||
         put_text(dict, o->word_listener_port, call->listener_port) != 0 ||
-        (run->id != NULL && PyDict_SetItem(dict, o->word_request_id, run->id) != 0) ||
+        (run->id != NULL ? PyDict_SetItem(dict, o->word_request_id, run->id)
+                         : put_text(dict, o->word_request_id, call->request_id)) != 0 ||
         put_text(dict, o->word_handler_script, call->handler_script) != 0 ||
         put_text(dict, o->word_connection_id, call->connection_id) != 0 ||
         put_text(dict, o->word_server_pid, pid) != 0)

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "hint.h"
 #include "events.h"
+#include "hint.h"
 #include "stream.h"
 
 void wsgi_error_describe(PyObject *error, char *text, size_t size)

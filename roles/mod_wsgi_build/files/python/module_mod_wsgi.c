@@ -292,13 +292,9 @@ static int describe(const struct wsgi_interp *interp, PyObject *module)
 {
     const struct wsgi_settings *settings = &wsgi_process.settings;
     int embedded = wsgi_process.embedded;
-    const char *group = interp->name;
 
-    /* The group bound to the main interpreter keeps its own name. */
-    if (interp->is_main && settings->main_group != NULL)
-        group = settings->main_group;
     if (wsgi_pymodules_add_text(module, "process_group", settings->group_name) != 0 ||
-        wsgi_pymodules_add_text(module, "application_group", group) != 0 ||
+        wsgi_pymodules_add_text(module, "application_group", wsgi_interp_reported(interp)) != 0 ||
         wsgi_pymodules_add_number(module, "maximum_processes",
                                   embedded ? settings->mpm_processes : settings->processes) != 0)
         return -1;

@@ -330,7 +330,7 @@ struct rule {
     int64_t mtime; /* of the file, as httpd saw it */
     int check;     /* 0: it stays as it is */
     int gone_counts;
-    const char *resource; /* what the request is for */
+    const char *resource; /* what the request is for; NULL: reload_required() has no say */
 };
 
 static struct rule rule_for(const char *path, int64_t mtime, int check)
@@ -342,7 +342,9 @@ static struct rule rule_for(const char *path, int64_t mtime, int check)
     if (run == NULL)
         return rule;
     rule.gone_counts = gone_counts(&run->call);
-    if (run->call.resource != NULL)
+    if (run->call.flags & WSGI_REQUEST_QUESTION)
+        rule.resource = NULL;
+    else if (run->call.resource != NULL)
         rule.resource = run->call.resource;
     return rule;
 }
@@ -405,8 +407,9 @@ static int is_fresh(struct wsgi_interp *interp, PyObject *module, const char *pa
     if (!rule->check || !PyModule_Check(module))
         return 1;
     names = PyModule_GetDict(module);
-    return !has_other_time(interp, names, path, rule) &&
-           !asks_for_reload(interp, names, path, rule);
+    if (has_other_time(interp, names, path, rule))
+        return 0;
+    return rule->resource == NULL || !asks_for_reload(interp, names, path, rule);
 }
 
 /* The loaded module (new reference), or NULL without an exception. */

@@ -198,8 +198,8 @@ static int id_is_sound(const struct wsgi_var *var)
     if (var->name_size != 0)
         return 0;
     return var->id < WSGI_NAME_COUNT ||
-           (var->id >= WSGI_PARAM_FIRST && var->id <= WSGI_PARAM_CONTENT_LENGTH) ||
-           (var->id >= WSGI_PARAM_GROUP_NAME && var->id <= WSGI_PARAM_LOG_LEVEL);
+           (var->id >= WSGI_PARAM_FIRST && var->id <= WSGI_PARAM_REQUEST_LAST) ||
+           (var->id >= WSGI_PARAM_GROUP_NAME && var->id <= WSGI_PARAM_PROCESS_LAST);
 }
 
 int wsgi_vars_next(struct wsgi_vars_reader *reader, struct wsgi_var *var)

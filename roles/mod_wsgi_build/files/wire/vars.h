@@ -108,6 +108,10 @@ enum wsgi_param {
     WSGI_PARAM_SCOPE_FLAGS            /* n*: WSGI_SCOPE_*: and how */
 };
 
+/* The last of each kind: a reader refuses what it does not know. */
+#define WSGI_PARAM_REQUEST_LAST WSGI_PARAM_RESOURCE
+#define WSGI_PARAM_PROCESS_LAST WSGI_PARAM_SCOPE_FLAGS
+
 #define WSGI_SCOPE_RESTRICT_STDIN 0x1
 #define WSGI_SCOPE_RESTRICT_STDOUT 0x2
 #define WSGI_SCOPE_RESTRICT_SIGNAL 0x4

@@ -5,16 +5,20 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import http.client
 import json
 import random
 import re
+import ssl
+import subprocess
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from harness import Layout, RawConnection, Reply, Server, processes
+from harness import Layout, RawConnection, Reply, Server, request
+from harness.client import HOST
 
 MODULES = (
     "auth_basic",
@@ -65,7 +69,6 @@ def configure(layout: Layout) -> str:
             f"WSGIHandlerScript handled {layout.apps}/handler.wsgi",
             "AddType text/html .shtml\nAddOutputFilter INCLUDES .shtml",
             f"<Directory {layout.htdocs}>\nOptions +Includes\n</Directory>",
-            f"AuthnCacheEnable\nAuthnCacheSOCache shmcb:{layout.scratch}/cache(64000)" if False else "",
             scope("/script/access", f"WSGIAccessScript {decide}"),
             scope("/script/access/denied", "Require all denied"),
             scope("/script/access/native", "WSGIPassApacheRequest On"),
@@ -246,7 +249,9 @@ def test_access_decides_beside_others(site: Server) -> None:
     for answer in ("yes", "none"):
         assert site.get(f"/script/access/denied?access={answer}").status == 403
     site.expect("AH01630", 2)
+    site.allow("hint: WSGIScriptAlias")
     assert site.get("/script/access/denied?access=no").status == 403
+    allow_denial(site)
     expect_failure(site, 57)
 
 
@@ -319,7 +324,7 @@ def test_application_group(site: Server, form: str) -> None:
         "default": "", "name": "named", "server": f"localhost:{port}", "host": f"other.invalid:{port}",
         "resource": "%{RESOURCE}", "env": "%{ENV:HOME}",
     }  # fmt: skip
-    assert site.get(f"/script/access/group/{form}", headers={"Host": "other.invalid"}).status == 200
+    assert site.get(f"/script/access/group/{form}", headers={"Host": f"other.invalid:{port}"}).status == 200
     assert last_asked(site, "access")["environ"]["mod_wsgi.application_group"] == expected[form]
 
 
@@ -327,23 +332,20 @@ def test_reloading(site: Server) -> None:
     """In place, by its time only; a script that is gone does not let anybody in."""
     names = ("reload", "keep")
 
-    def write(result: str, turn: int) -> None:
+    def statuses(result: str = "") -> list[int]:
+        text = f"def reload_required(path): raise ValueError\ndef allow_access(environ, host): return {result}\n"
         for name in names:
-            path = site.layout.write_app(
-                f"../scratch/{name}.py",
-                f"def reload_required(path): raise ValueError\ndef allow_access(environ, host): return {result}\n",
-            )
-            processes.touch(path, turn) if hasattr(processes, "touch") else None
+            if result:
+                site.layout.write_app(f"../scratch/{name}.py", text)
+        return [site.get(f"/script/access/{name}").status for name in names]
 
-    write("True", 1)
-    assert [site.get(f"/script/access/{name}").status for name in names] == [200, 200]
-    write("False", 2)
-    assert [site.get(f"/script/access/{name}").status for name in names] == [403, 200]
+    assert statuses("True") == [200, 200]
+    assert statuses("False") == [403, 200]
     expect_failure(site, 57)
     site.forget_logs()
     for name in names:
         (site.layout.scratch / f"{name}.py").unlink()
-    assert [site.get(f"/script/access/{name}").status for name in names] == [403, 200]
+    assert statuses() == [403, 200]
     expect_failure(site, 105)
 
 
@@ -846,3 +848,110 @@ def test_malformed_digests(site: Server) -> None:
     assert before <= set(site.family()), "a process has died"
     allow_denial(site)
     site.allow(r"AH\d+")
+
+
+# ---- servers of their own ----------------------------------------------------------------------
+
+
+def decide_only(layout: Layout) -> str:
+    """No Python for requests in Apache's processes; a script decides all the same."""
+    decide = layout.apps / "deciding.py"
+    layout.write_app("handler.wsgi", HANDLER)
+    (layout.scratch / "asked").write_text("")
+    (layout.scratch / "asked").chmod(0o666)
+    return f"""
+WSGIRestrictEmbedded On
+WSGIDaemonProcess app processes=1 threads=4
+WSGIScriptAlias /daemon {layout.apps}/environ.wsgi process-group=app
+WSGIScriptAlias /embedded {layout.apps}/environ.wsgi
+<Location />
+    WSGIAccessScript {decide}
+    WSGIDispatchScript {decide}
+</Location>
+"""
+
+
+@pytest.mark.parametrize("mpm", ["event", "worker", "prefork"])
+def test_restricted_embedded(new_server: Callable[..., Server], mpm: str) -> None:
+    """Deciding is no embedded use: it goes on when that is forbidden."""
+    site = new_server(decide_only, mpm=mpm).start()
+    assert site.get("/daemon").json()["mod_wsgi.process_group"] == "app"
+    assert site.get("/daemon?application=named").json()["mod_wsgi.application_group"] == "named"
+    assert site.get("/embedded").status == 500
+    site.expect_code(143)
+    assert site.get("/embedded?process=app").json()["mod_wsgi.process_group"] == "app"
+    site.graceful()
+    site.allow("AH00297")
+    assert site.get("/daemon?access=no").status == 403
+    site.expect(r"WSGI0057")
+
+
+def encrypted(layout: Layout) -> str:
+    """First port: https; second port: http."""
+    key, certificate = layout.root / "server.key", layout.root / "server.crt"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+         "-keyout", str(key), "-out", str(certificate)],
+        check=True, capture_output=True, timeout=60,
+    )  # fmt: skip
+    return f"""
+{layout.delegate()}
+SSLSessionCache none
+WSGIScriptAlias /adapter {layout.write_app("adapter.wsgi", ADAPTER)}
+WSGIScriptAlias / {layout.apps}/environ.wsgi
+<VirtualHost *:{layout.ports[0]}>
+    SSLEngine on
+    SSLCertificateFile {certificate}
+    SSLCertificateKeyFile {key}
+</VirtualHost>
+<Location /decide>
+    WSGIAccessScript {layout.apps}/deciding.py
+    WSGIDispatchScript {layout.apps}/deciding.py
+</Location>
+"""
+
+
+ADAPTER = """
+import json
+
+def application(environ, start_response):
+    adapter = start_response.__self__
+    found = [adapter.ssl_is_https()]
+    found += [adapter.ssl_var_lookup(name) for name in ("SSL_PROTOCOL", b"SSL_SERVER_S_DN_CN", "NO_SUCH_THING")]
+    start_response("200 OK", [])
+    return [json.dumps(found).encode()]
+"""
+
+
+@pytest.mark.parametrize("mode", ["embedded", "daemon"])
+def test_mod_ssl(new_server: Callable[..., Server], mode: str) -> None:
+    """A script that decides can ask mod_ssl, an application only in Apache's own process."""
+    site = new_server(encrypted, mode=mode, modules=("ssl", "socache_shmcb", "authz_host"), ports=2)
+    (site.layout.scratch / "asked").write_text("")
+    (site.layout.scratch / "asked").chmod(0o666)
+    site.start()
+    site.allow(r"\[ssl:warn\]")
+
+    def get(target: str) -> Any:
+        connection = http.client.HTTPSConnection(HOST, site.layout.port, context=ssl._create_unverified_context())
+        connection.request("GET", target)
+        body = connection.getresponse().read()
+        connection.close()
+        return json.loads(body)
+
+    assert get("/decide")["wsgi.url_scheme"] == "https"
+    access, dispatch = (last_asked(site, name) for name in ("access", "process"))
+    assert access["mod_ssl.is_https"] == 1
+    assert access["mod_ssl.var_lookup"].startswith("TLSv1")
+    assert dispatch["environ"]["HTTPS"] == "1"
+    adapter = get("/adapter")
+    if mode == "embedded":
+        assert adapter[0] == 1
+        assert adapter[1].startswith("TLSv1")
+        assert adapter[2:] == ["localhost", ""]
+    else:
+        assert adapter == [0, None, None, None]
+    assert request(site.layout.ports[1], "GET", "/decide").json()["wsgi.url_scheme"] == "http"
+    assert asked(site)[-1]["environ"].get("HTTPS") is None
+    plain = request(site.layout.ports[1], "GET", "/adapter").json()
+    assert plain == ([0, "", "", ""] if mode == "embedded" else [0, None, None, None])

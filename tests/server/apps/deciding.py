@@ -8,7 +8,6 @@ import sys
 
 from urllib.parse import parse_qs
 
-
 GOOD = "secret"  # the password of everybody
 
 

@@ -524,11 +524,12 @@ static void put_behind(struct wsgi_vars_writer *writer, request_rec *r,
     const struct wsgi_directory *config = wsgi_config_directory(r);
     const char *path = apr_table_get(r->subprocess_env, "PATH");
     const char *https = apr_table_get(r->subprocess_env, "HTTPS");
+    APR_OPTIONAL_FN_TYPE(ssl_is_https) *ask = APR_RETRIEVE_OPTIONAL_FN(ssl_is_https);
 
-    if (https == NULL && is_https(r, view))
+    if (view->https != -1)
+        https = view->https ? "1" : NULL;
+    else if (view->counted[WSGI_PROXY_SCHEME] == NULL && ask != NULL && ask(r->connection))
         https = "1";
-    else if (view->https == 0)
-        https = NULL;
     if (path != NULL)
         wsgi_vars_put(writer, "PATH", path);
     if (https != NULL)

@@ -401,6 +401,8 @@ static const char end_threads_code[] =
     "    here = threading.current_thread()\n"
     "    main = threading.main_thread()\n"
     "    for thread in threading.enumerate():\n"
+    "        if isinstance(thread, threading._DummyThread): # one of ours\n"
+    "            continue\n"
     "        if thread not in (here, main) and not thread.daemon:\n"
     "            thread.join()\n";
 

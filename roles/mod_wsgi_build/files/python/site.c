@@ -16,8 +16,8 @@
  *
  * A sub-interpreter starts from the environment the process had when Python was up, not from what
  * applications in other interpreters have made of it since: os.environ.setdefault() in two sites
- * of one process then keeps them apart. The dictionary behind os.environ is filled without
- * putenv(), which would take the values away from the other interpreters.
+ * of one process then keeps them apart. The dictionary behind os.environ is replaced (Python 3.8
+ * has one for all interpreters) without putenv(), which would take values from the others.
  *
  * From 3.12 on a sub-interpreter gets the '' that "python -c" puts on sys.path; the launch code
  * took it from the main one only.
@@ -26,9 +26,9 @@ static const char site_code[] =
     "import atexit, os, signal, sys\n"
     "\n"
     "def correct_environment():\n"
+    "    data = dict(os.environ._data) if environment is None else environment\n"
+    "    os.environ._data = os.environb._data = data\n"
     "    if environment is not None:\n"
-    "        os.environ._data.clear()\n"
-    "        os.environ._data.update(environment)\n"
     "        return\n"
     "    if user_name is not None:\n"
     "        for name in ('USER', 'USERNAME', 'LOGNAME'):\n"

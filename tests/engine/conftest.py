@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from embedding import Embedded
 from wirefront import SOURCES, Answer, Daemon, Settings, request_block
 
 PYTHONS = os.environ.get("WSGI_TEST_PYTHONS", sys.executable).split(os.pathsep)
@@ -171,3 +172,14 @@ def host(python: str, engine: str, tmp_path: Path) -> Iterator[Host]:
 
 
 Get = Callable[..., Answer]
+
+
+@pytest.fixture
+def embedded(program: str, library: str, engine: str, python: str, tmp_path: Path) -> Iterator[Embedded]:
+    """An embedded engine, ended in order."""
+    made = Embedded(program, library, engine, python, tmp_path)
+    yield made
+    if made.process.poll() is None:
+        made.end()
+    assert made.process.returncode == 0, made.log
+    assert "Fatal" not in made.log

@@ -9,24 +9,11 @@ import subprocess
 import textwrap
 import time
 
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from embedding import Embedded
 from test_requests import HELLO, OK, app
 from wirefront import parse_head, request_block
-
-
-@pytest.fixture
-def embedded(program: str, library: str, engine: str, python: str, tmp_path: Path) -> Iterator[Embedded]:
-    made = Embedded(program, library, engine, python, tmp_path)
-    yield made
-    if made.process.poll() is None:
-        made.end()
-    assert made.process.returncode == 0, made.log
-    assert "Fatal" not in made.log
 
 
 def script(directory: Path, text: str, name: str = "app.wsgi") -> Path:

@@ -85,7 +85,7 @@ BLOCK = b"\0\0\0\0" + bytes(8)
         Frame("REQUEST", bytes((1 << 20) + 1), sequence=2),
         Frame("REQUEST", struct.pack("=I", 5000) + bytes(100), sequence=2),
         Frame("REQUEST", struct.pack("=I", 0xFFFFFFFF) + bytes(100), sequence=2),
-        Frame("REQUEST", BLOCK, sequence=2, aux=1),
+        Frame("CANCEL", sequence=1, aux=1),
         Frame("REQUEST", BLOCK, sequence=2, credit=1),
         Frame("REQUEST", BLOCK, sequence=2, flags=0x80),
         Frame("BODY", b"x", sequence=2),

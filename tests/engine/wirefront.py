@@ -255,11 +255,11 @@ class Front:
 
     # ---- requests
 
-    def begin(self, block: bytes, first: bytes = b"", flags: int = 0) -> int:
+    def begin(self, block: bytes, first: bytes = b"", flags: int = 0, refusals: int = 0) -> int:
         """Sends REQUEST; returns its sequence."""
         self.sequence += 1
         payload = struct.pack("=I", len(block)) + block + first
-        self.send(Frame("REQUEST", payload, flags=flags, sequence=self.sequence))
+        self.send(Frame("REQUEST", payload, flags=flags, aux=refusals, sequence=self.sequence))
         return self.sequence
 
     def body(self, data: bytes, flags: int = 0, aux: int = 0) -> None:
@@ -513,6 +513,7 @@ def request_block(
     flags: int = RELOADING,
     mtime: int | None = None,
     process_group: str = "grp",
+    handler_script: str = "",
 ) -> bytes:
     """The variable block of an ordinary request. `body`: Content-Length, -1 for chunked."""
     variables = {
@@ -553,4 +554,6 @@ def request_block(
     if body is not None and body >= 0:
         variables["CONTENT_LENGTH"] = str(body)
         params.append(("CONTENT_LENGTH", body))
+    if handler_script:
+        params.append(("HANDLER_SCRIPT", handler_script))
     return vars_block(params, variables)

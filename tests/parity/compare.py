@@ -17,14 +17,14 @@ Diffs = dict[str, str]  # part -> what differs, in words
 
 # A failed load has one number with ours; 6.1.1 built for Python 3.11 adds that of an unhandled exception.
 LOAD_CODES = {"WSGI0105", "WSGI0106", "WSGI0107", "WSGI0108", "WSGI0109", "WSGI0110"}
-TWICE = "WSGI0174"
+TWICE = ("WSGI0174", "WSGI0175")
 
 
 def log_of_peer(log: Mapping[str, Any]) -> dict[str, Any]:
     """The log's class of 6.1.1 without the second number of one failure (difference D3)."""
     codes = dict(log.get("codes", {}))
-    if TWICE in codes and LOAD_CODES & set(codes):
-        del codes[TWICE]
+    if LOAD_CODES & set(codes):
+        codes = {code: level for code, level in codes.items() if code not in TWICE}
     return {**log, "codes": codes}
 
 

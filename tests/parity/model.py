@@ -60,6 +60,7 @@ class Site:
     # path below the server root -> text; "name/" makes a directory
     files: Mapping[str, str] = field(default_factory=dict)
     needs_root: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)  # more variables for httpd
 
 
 @dataclass(frozen=True)

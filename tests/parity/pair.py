@@ -51,7 +51,15 @@ def make_server(site: Site, mode: str, module: Module) -> Server:
     def configure(_: Layout) -> str:
         return normal.fill(site.lines, server)
 
-    server = Server(configure, mode=mode, mpm=site.mpm, modules=site.modules, level=site.level, ports=site.ports)
+    server = Server(
+        configure,
+        mode=mode,
+        mpm=site.mpm,
+        modules=site.modules,
+        level=site.level,
+        ports=site.ports,
+        environment=site.environment,
+    )
     server.layout.module = module
     # apps/*.py import each other: bytecode of the one side must not stand beside the sources of the other.
     for name, text in site.files.items():

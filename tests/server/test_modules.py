@@ -141,26 +141,47 @@ def test_request_data(site: Server) -> None:
         "t = threading.Thread(target=elsewhere)\nt.start()\nt.join()"
     )
     for _ in range(3):
-        assert run(site, "quiet", code) == {"same": True, "active": True, "all": 1, "outside": "RuntimeError"}
+        found = run(site, "quiet", code)
+        # A request is over for the client a moment before it is for 6.1.1.
+        assert found.pop("all") in ((1, 2) if site.layout.module.peer else (1,))
+        assert found == {"same": True, "active": True, "outside": "RuntimeError"}
 
 
 @pytest.mark.modes("embedded")
+@pytest.mark.ours("6.1.1 crashes in request_data() of the outer request once the inner one is over")
 def test_request_inside_a_request(site: Server) -> None:
-    """mod_include runs a sub-request on the same thread: each has its data, the outer one gets its own back."""
-    inner = quote(
-        "r['inner'] = [dict(mod_wsgi.request_data()), len(mod_wsgi.active_requests)]; mod_wsgi.request_data()['who'] = 'inner'"
-    )
-    for group, count in (("other", 2), ("quiet", 1)):
+    """mod_include runs a sub-request on the same thread, under the same id: each has its own data."""
+    for group in ("other", "quiet"):
+        inner = quote("r['inner'] = dict(mod_wsgi.request_data()); mod_wsgi.request_data()['who'] = 'inner'")
         code = (
-            "kind = 'text/html'\nmod_wsgi.request_data()['who'] = 'outer'\n"
-            f"r = b'<!--#include virtual=\"/{group}?code={inner}\" -->'\n"
+            "kind = 'text/html'\ndata = mod_wsgi.request_data()\ndata['who'] = 'outer'\n"
+            "def result(group, inner, data):\n"
+            "    yield b'<!--#include virtual=\"/%s?code=%s\" -->' % (group, inner)\n"
+            "    yield json.dumps([dict(mod_wsgi.request_data()), mod_wsgi.request_data() is data]).encode()\n"
+            f"r = result(b'{group}', b'{inner}', data)"
         )
         site.allow(CHATTER)
         reply = site.get(f"/other?code={quote(code)}")
-        assert json.loads(reply.body) == {"inner": [{}, count]}, reply.body
+        assert reply.body == b'{"inner": {}}[{"who": "outer"}, true]'
     found = [payload for name, payload in read(site, "other") if name == "request_finished"]
     assert [payload["request_data"] for payload in found] == [{"who": "inner"}, {"who": "outer"}, {"who": "outer"}]
     assert run(site, "other", "r = [len(mod_wsgi.active_requests), dict(mod_wsgi.request_data())]") == [1, {}]
+    forget(site, "other")
+
+
+@pytest.mark.modes("embedded")
+@pytest.mark.ours("6.1.1 crashes in such a request, see above")
+def test_outer_request_is_active_again(site: Server) -> None:
+    code = (
+        "kind = 'text/html'\nid = environ['mod_wsgi.request_id']\ndata = mod_wsgi.request_data()\n"
+        "def result(id, data):\n"
+        "    yield b'<!--#include virtual=\"/other?code=\" -->'\n"
+        "    yield str(mod_wsgi.active_requests.get(id) is data).encode()\n"
+        "r = result(id, data)"
+    )
+    site.allow(CHATTER)
+    assert site.get(f"/other?code={quote(code)}").body == b"{}True"
+    wait_until(lambda: (site.layout.scratch / "notes-other").read_text().count("request_finished") == 2, "both end")
     forget(site, "other")
 
 

@@ -101,9 +101,9 @@ def application(environ, start_response):
     if "stream" in environ["QUERY_STRING"]:
         start_response("200 OK", headers)
         return blocks()
-    body = scope["r"] if isinstance(scope["r"], bytes) else json.dumps(scope["r"], default=plain).encode()
     if kind == "text/html":
         start_response("200 OK", headers)
-        return iter([body])  # each block of an iterator is passed on at once
+        return scope["r"]
+    body = json.dumps(scope["r"], default=plain).encode()
     start_response("200 OK", [*headers, ("Content-Length", str(len(body)))])
     return [body]

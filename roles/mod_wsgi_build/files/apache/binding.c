@@ -181,8 +181,6 @@ static void add_scopes(struct search *search, const struct wsgi_alias *alias, co
 static void look_at_alias(struct search *search, const struct wsgi_alias *alias,
                           const server_rec *s)
 {
-    if (alias->server != s && alias->server->is_virtual)
-        return;
     if (alias->process_group != NULL ? !may_mean(search, alias->process_group)
                                      : !is_delegated(search, s))
         return;
@@ -194,24 +192,35 @@ static void look_at_alias(struct search *search, const struct wsgi_alias *alias,
         add_scopes(search, alias, s);
 }
 
+/* Those of the main server are in every virtual host, too. */
 static void look_at_aliases(struct search *search)
 {
     const apr_array_header_t *aliases = search->settings->aliases;
     const server_rec *s;
     int i;
 
-    for (i = 0; i < aliases->nelts; i++)
-        for (s = search->main_server; s != NULL; s = s->next)
-            look_at_alias(search, APR_ARRAY_IDX(aliases, i, const struct wsgi_alias *), s);
+    for (i = 0; i < aliases->nelts; i++) {
+        const struct wsgi_alias *alias = APR_ARRAY_IDX(aliases, i, const struct wsgi_alias *);
+
+        if (alias->server->is_virtual)
+            look_at_alias(search, alias, alias->server);
+        for (s = search->main_server; s != NULL && !alias->server->is_virtual; s = s->next)
+            look_at_alias(search, alias, s);
+    }
 }
 
-static int is_delegated_anywhere(const struct search *search)
+/* Whether any scope at all is for the group. */
+static int is_mentioned(const struct search *search)
 {
-    const server_rec *s;
+    const apr_array_header_t *mentions = search->settings->mentions;
+    int i;
 
-    for (s = search->main_server; s != NULL; s = s->next)
-        if (is_delegated(search, s))
+    for (i = 0; i < mentions->nelts; i++) {
+        const struct wsgi_mention *mention = &APR_ARRAY_IDX(mentions, i, const struct wsgi_mention);
+
+        if (mention->is_process_group && may_mean(search, mention->name))
             return 1;
+    }
     return 0;
 }
 
@@ -225,7 +234,7 @@ static void look_at_handlers(struct search *search)
         const struct wsgi_handler_script *handler =
             &APR_ARRAY_IDX(handlers, i, const struct wsgi_handler_script);
 
-        if (handler->process_group == NULL && is_delegated_anywhere(search))
+        if (handler->process_group == NULL && is_mentioned(search))
             search->found.several = 1;
         else if (may_mean(search, handler->process_group))
             add(search, handler->application_group, NULL, search->main_server);

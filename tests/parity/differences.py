@@ -23,6 +23,7 @@ DIFFERENCES: dict[str, str] = {
     "D5": CASES,
     "D6": CASES,
     "D7": CASES,
+    "D50": CASES,
 }
 
 

@@ -58,12 +58,13 @@ def routes(name: str, site: str, rows: Rows, table: str, port: int = 0, modes: R
     log; any other word is text of the body. The id is made of the name and the target.
     """
     made = []
+    suffix = f", {modes[0]}" if len(modes) == 1 else ""
     for line in table.strip().splitlines():
         target, status, *words = line.split()
         codes = tuple(int(word[4:]) for word in words if re.fullmatch(r"WSGI\d{4}", word))
         shows = tuple(text for word in words if not re.fullmatch(r"WSGI\d{4}", word) for text in _shown(word))
         ask = Ask(target, port=port, **more)
-        made.append(Case(f"{name} {target}", rows, site, ask, int(status), codes, shows, modes))
+        made.append(Case(f"{name} {target}{suffix}", rows, site, ask, int(status), codes, shows, modes))
     return tuple(made)
 
 

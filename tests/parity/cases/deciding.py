@@ -138,12 +138,13 @@ def answers(
 ) -> tuple[Case, ...]:
     """A line for each answer: the word, the status, WSGInnnn of the log, key=value of the environ."""
     made = []
+    suffix = f", {modes[0]}" if len(modes) == 1 else ""
     for line in table.strip().splitlines():
         word, status, *words = line.split()
         codes = tuple(int(found[4:]) for found in words if found.startswith("WSGI"))
         shows = tuple(pair(*found.split("=", 1)) for found in words if "=" in found)
         ask = Ask(path, headers=((header, word), *more))
-        made.append(Case(f"{name} {word}", rows, "deciding", ask, int(status), codes, shows, modes))
+        made.append(Case(f"{name} {word}{suffix}", rows, "deciding", ask, int(status), codes, shows, modes))
     return tuple(made)
 
 

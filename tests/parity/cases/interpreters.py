@@ -407,7 +407,7 @@ def calls(target: str, *between: Step) -> tuple[Step, ...]:
 def reload(name: str, rows: str, target: str, step: Act, daemon: str, embedded: str, codes: tuple[int, ...] = (), status: int = 200) -> tuple[Case, ...]:
     """A change of a script, in both modes."""
     return tuple(
-        Case(f"7.6 {name}", (*rows.split(), f"7.6-{mode}"), "reloading", calls(target, step), status, codes, (shown,) if shown else (), (mode,))
+        Case(f"7.6 {name}, {mode}", (*rows.split(), f"7.6-{mode}"), "reloading", calls(target, step), status, codes, (shown,) if shown else (), (mode,))
         for mode, shown in (("daemon", daemon), ("embedded", embedded))
     )
 
@@ -488,7 +488,7 @@ CASES: tuple[Case, ...] = (
     *(fact("7.3 settings interpreter", "7.3-argv 7.3-flags", "interpreter-process", path) for path in ("/main", "/plain")),
     # ---- 7.2
     *(
-        fact(f"7.2 {name}", rows, f"paths-{mode}", path, modes=(mode,))
+        fact(f"7.2 {mode} {name}", rows, f"paths-{mode}", path, modes=(mode,))
         for mode in BOTH
         for path in ("/main", "/sub", "/other")
         for name, rows in (("path", "7.2-order 7.2-python-path 7.2-path-errors"), ("marked", "7.2-pth"))
@@ -501,7 +501,7 @@ CASES: tuple[Case, ...] = (
     # ---- 7.5
     Case("7.5 default", ("7.5-default-name",), "finding", Ask("/default"), shows=("application",)),
     *(
-        Case(f"7.5 {how} {name}", (row,), "finding", Ask(f"/{how}-{name}"), status, codes, modes=(mode,))
+        Case(f"7.5 {how} {name}, {mode}", (row,), "finding", Ask(f"/{how}-{name}"), status, codes, modes=(mode,))
         for mode in BOTH
         for how in ("by-alias", "by-directive")
         for name in NAMES
@@ -514,7 +514,7 @@ CASES: tuple[Case, ...] = (
         )
     ),
     *(
-        Case(f"7.5 value {number}", ("7.5-named", "1.2-WSGICallableObject"), "finding", Ask(f"/by-value-{number}"), status, codes, (text,), (mode,))
+        Case(f"7.5 value {number}, {mode}", ("7.5-named", "1.2-WSGICallableObject"), "finding", Ask(f"/by-value-{number}"), status, codes, (text,), (mode,))
         for mode in BOTH
         for number, (text, found) in enumerate((("named", True), ("application", True), ("application", True), ("application", True), ("", False), ("", False)))
         for status, codes in ((200, ()) if found else (404 if mode == "embedded" else 500, (89,)),)
@@ -550,12 +550,12 @@ CASES: tuple[Case, ...] = (
     Case("7.6 off, gone", ("7.6-off",), "reloading", calls("/o/gone.wsgi", remove("o/gone.wsgi")), 404, (135,)),
     steady("steady", "7.6-changed", "/s/same.wsgi"),
     *(
-        Case(f"7.6 {name}", ("7.6-no-mtime", f"7.6-{mode}"), "reloading", calls(f"/s/{name}.wsgi"), shows=("version 1",), modes=(mode,))
+        Case(f"7.6 {name}, {mode}", ("7.6-no-mtime", f"7.6-{mode}"), "reloading", calls(f"/s/{name}.wsgi"), shows=("version 1",), modes=(mode,))
         for name in ("no-mtime", "text-mtime", "float-mtime", "zero-mtime")
         for mode in BOTH
     ),
     *(
-        Case(f"7.6 required {name}", ("7.6-reload-required", f"7.6-{mode}"), "reloading", calls(f"/s/required-{name}.wsgi"), shows=("version 1",), modes=(mode,))
+        Case(f"7.6 required {name}, {mode}", ("7.6-reload-required", f"7.6-{mode}"), "reloading", calls(f"/s/required-{name}.wsgi"), shows=("version 1",), modes=(mode,))
         for name in ("one", "text", "false", "none", "second")
         for mode in BOTH
     ),

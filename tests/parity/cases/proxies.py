@@ -185,7 +185,7 @@ CASES: tuple[Case, ...] = (
     case("over HTTPS not sent", "4.4-no-ssl-asked", "/app/ssl", (), pair("wsgi.url_scheme", "https")),
     # order
     *(
-        case(f"order {path} {first}, {second}", "4.4-last-wins", f"/app/{path}", ((first, one), (second, two)))
+        case(f"order {path} {first}={one}, {second}={two}", "4.4-last-wins", f"/app/{path}", ((first, one), (second, two)))
         for path in ("all", "reverse")
         for first, one, second, two in (
             ("X-Forwarded-For", "192.0.2.1", "X-Real-IP", "192.0.2.2"),

@@ -82,7 +82,7 @@ class Case:
     modes: tuple[str, ...] = BOTH
     headers: tuple[str, ...] | None = None  # only these, by default all
     typed: Mapping[str, type] = field(default_factory=dict)  # keys of a JSON body of which only the type counts
-    skip: tuple[str, ...] = ()  # parts not compared (say why in a comment)
+    skip: tuple[str, ...] = ()  # parts, or part:key, not compared (say why in a comment)
     said: bool = False  # also compare the uncoded lines of module wsgi: what applications wrote
     accepted: Mapping[str, str] = field(default_factory=dict)
     ours: Mapping[str, Any] = field(default_factory=dict)  # values of parts that ours must have (last request)

@@ -164,16 +164,16 @@ WSGIHandlerScript plain @ROOT@/handler.py
 </Directory>
 """
 
-PRELOAD = f"""
+PRELOAD = """
 WSGIDaemonProcess one threads=2
 WSGIDaemonProcess two threads=2
-WSGIScriptAlias /both @ROOT@/both.wsgi process-group=one application-group=%{{GLOBAL}}
+WSGIScriptAlias /both @ROOT@/both.wsgi process-group=one application-group=%{GLOBAL}
 WSGIScriptAlias /process @ROOT@/process.wsgi process-group=one
 WSGIScriptAlias /application @ROOT@/application.wsgi application-group=x
-WSGIScriptAlias /token @ROOT@/token.wsgi process-group=one application-group=%{{SERVER}}
+WSGIScriptAlias /token @ROOT@/token.wsgi process-group=one application-group=%{SERVER}
 WSGIScriptAliasMatch ^/match(.*) @ROOT@/match.wsgi$1 process-group=one application-group=x
 WSGIScriptAliasMatch ^/fixed @ROOT@/fixed.wsgi process-group=one application-group=x
-WSGIScriptAlias /embedded @ROOT@/embedded.wsgi process-group=%{{GLOBAL}} application-group=%{{GLOBAL}}
+WSGIScriptAlias /embedded @ROOT@/embedded.wsgi process-group=%{GLOBAL} application-group=%{GLOBAL}
 WSGIImportScript @ROOT@/import.wsgi process-group=two application-group=x
 WSGIScriptAlias /two @ROOT@/two.wsgi process-group=two
 """
@@ -240,7 +240,9 @@ SITES = (
         files={"embedded.wsgi": MARK},
     ),
     Site(
-        "reloading", f"@DELEGATE@\nWSGIScriptReloading Off\nWSGIScriptAlias /r @ROOT@/r.wsgi\n", files={"r.wsgi": MARK}
+        "effects-reloading",
+        "@DELEGATE@\nWSGIScriptReloading Off\nWSGIScriptAlias /r @ROOT@/r.wsgi\n",
+        files={"r.wsgi": MARK},
     ),
     *(
         Site(
@@ -255,7 +257,7 @@ SITES = (
     Site(
         "services",
         "WSGITelemetryService unix:@SCRATCH@/none interval=0.5\nWSGISlowRequests 0.5\nWSGITelemetryOptions All\n"
-        f"@DELEGATE@\nWSGIScriptAlias /f @ROOT@/facts.wsgi application-group=one",
+        "@DELEGATE@\nWSGIScriptAlias /f @ROOT@/facts.wsgi application-group=one",
         files={"facts.wsgi": FACTS},
     ),
 )
@@ -499,7 +501,7 @@ CASES = (
         status=500,
         codes=(143,),
     ),
-    Case("1.2-reloading", ("1.2-WSGIScriptReloading",), "reloading", (Ask("/r"), rewrite, Ask("/r"))),
+    Case("1.2-reloading", ("1.2-WSGIScriptReloading",), "effects-reloading", (Ask("/r"), rewrite, Ask("/r"))),
     *(
         Case(
             f"1.2-sockets-{rotation}",

@@ -185,11 +185,24 @@ def test_own_gil(host: Host, python: str) -> None:
     assert site.ask("sys.getswitchinterval()", "two") == pytest.approx(0.02)
     assert "WSGI0199" not in site.daemon.log
     answer = site.answer("os.fork()", "one")
-    assert answer.end.status == 500
+    assert (
+        "WSGI1022: Python does not do this in sub-interpreter 'one': run the application in the main" in answer.log_text
+    )
+    answer = site.answer("threading.Thread(daemon=True).start()", "one")
     assert (
         "WSGI1022: Python does not do this in sub-interpreter 'one': set WSGIPerInterpreterGIL Off" in answer.log_text
     )
     assert site.end() == 0
+
+
+def test_fork_is_refused_in_words(host: Host) -> None:
+    """R4: Python 3.9 and newer would abort the forked process."""
+    site = Site(host)
+    for call in ("os.fork()", "os.forkpty()", "__import__('pty').fork()"):
+        answer = site.answer(call, "sub")
+        assert answer.end.status == 500
+        assert "RuntimeError: fork not supported for subinterpreters" in answer.log_text
+        assert "sub-interpreter 'sub': run the application in the main interpreter" in answer.log_text
 
 
 def test_own_gil_serves_as_well_as_any(host: Host, python: str) -> None:

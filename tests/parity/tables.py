@@ -51,7 +51,9 @@ def basic(user: str, password: str = "secret") -> tuple[str, str]:
 Rows = tuple[str, ...]
 
 
-def routes(name: str, site: str, rows: Rows, table: str, port: int = 0, modes: Rows = BOTH, **more: Any) -> tuple[Case, ...]:
+def routes(
+    name: str, site: str, rows: Rows, table: str, port: int = 0, modes: Rows = BOTH, **more: Any
+) -> tuple[Case, ...]:
     """Cases of a table, a line each: target, status, and words about what 6.1.1 shows.
 
     A word with | is SCRIPT_NAME|PATH_INFO, one with = a key and its value, WSGInnnn a line of the
@@ -116,7 +118,11 @@ def digest(user: str, target: str, password: str = "secret", headers: Headers = 
         if reply.status != 200:
             return {"status": reply.status}
         found = reply.json()
-        return {"status": 200, "algorithm": words.get("algorithm"), **{k: found.get(k) for k in ("REMOTE_USER", "AUTH_TYPE")}}
+        return {
+            "status": 200,
+            "algorithm": words.get("algorithm"),
+            **{k: found.get(k) for k in ("REMOTE_USER", "AUTH_TYPE")},
+        }
 
     return act
 

@@ -117,6 +117,9 @@ SITES = (
     ),
 )
 
+# httpd numbers a connection when something is logged about it: here by what the dispatch script writes.
+CONNECTION = ("environ:mod_wsgi.connection_id",)
+
 HOST = (("Host", SERVER),)
 
 
@@ -166,6 +169,7 @@ def _cases() -> list[Case]:
                     Ask(f"/{letter}/{name}", headers=headers),
                     said=True,
                     shows=group(f"{SERVER}|/{letter}"),
+                    skip=CONNECTION if letter == "d" else (),
                 )
             )
     for letter in "cd":
@@ -176,6 +180,7 @@ def _cases() -> list[Case]:
                 "names",
                 Ask(f"/{letter}/unset", headers=HOST),
                 said=True,
+                skip=CONNECTION if letter == "d" else (),
             )
         )
     for name, row, wanted in (
@@ -210,12 +215,14 @@ def _cases() -> list[Case]:
             ("1.4-host-application",),
             "names",
             Ask("/a/host", headers=(("Host", "other.invalid:81"),)),
+            accepted={"environ:mod_wsgi.application_group": "D15"},
         ),
         Case(
             "1.4-server-odd-port",
             ("1.4-server-application",),
             "names",
             Ask("/a/server", headers=(("Host", "other.invalid:81"),)),
+            accepted={"environ:mod_wsgi.application_group": "D15"},
         ),
         Case(
             "1.4-host-80",

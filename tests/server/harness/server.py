@@ -308,6 +308,7 @@ class Server:
                 )
             if self._await_readiness():
                 return self
+            self.process = None  # it has ended: nothing is left to stop
             said = console.read_text() + self.log().tail()
             if "Address already in use" not in said:
                 raise AssertionError(f"httpd did not start:\n{said}")

@@ -187,32 +187,40 @@ static const char *reason(apr_pool_t *pool, const struct answer *answer, const c
     return apr_psprintf(pool, "%s, at %s", error, answer->part);
 }
 
+/* One of the paths that the home leads to. */
+static const char *explain_home(apr_pool_t *pool, const struct wsgi_group *group, const char *user,
+                                const char *verb, const char *path, const struct answer *answer)
+{
+    return apr_psprintf(pool, "%suser %s cannot %s %s: %s; let that user in, or give another path",
+                        group->python_home != NULL ? "option python-home: " : "", user, verb, path,
+                        reason(pool, answer, path));
+}
+
 static const char *explain(apr_pool_t *pool, const struct wsgi_group *group,
                            const struct paths *paths, const struct answer *answer)
 {
-    static const char remedy[] = "let that user in, or give another path";
     const char *user =
         group->user_name != NULL ? group->user_name : apr_psprintf(pool, "#%ld", (long)group->uid);
-    const char *path;
 
     switch (answer->what) {
     case BECOME_USER:
         return apr_psprintf(pool, "option user: cannot become %s: %s", user,
                             strerror(answer->error));
     case HOME:
-        return apr_psprintf(pool, "option home: user %s cannot enter %s: %s; %s", user, group->home,
-                            reason(pool, answer, group->home), remedy);
+        return apr_psprintf(
+            pool,
+            "option home: user %s cannot enter %s: %s; let that user in, or give another path",
+            user, group->home, reason(pool, answer, group->home));
     case INTERPRETER:
-        return apr_psprintf(pool, "user %s cannot execute %s: %s; %s", user, group->interpreter,
-                            reason(pool, answer, group->interpreter), remedy);
+        return explain_home(pool, group, user, "execute", group->interpreter, answer);
     case MARKER:
+        return explain_home(pool, group, user, "read", paths->marker, answer);
     case LIBRARY:
+        return explain_home(pool, group, user, "read", paths->library, answer);
     case ENGINE:
-        path = answer->what == MARKER    ? paths->marker
-               : answer->what == LIBRARY ? paths->library
-                                         : group->python->engine;
-        return apr_psprintf(pool, "user %s cannot read %s: %s; %s", user, path,
-                            reason(pool, answer, path), remedy);
+        return apr_psprintf(pool, "user %s cannot read %s: %s; check every directory of the path",
+                            user, group->python->engine,
+                            reason(pool, answer, group->python->engine));
     default:
         return NULL;
     }

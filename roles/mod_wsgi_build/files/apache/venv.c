@@ -31,8 +31,9 @@ static const char *check_status(apr_pool_t *pool, const char *home, const char *
                             kind_of(file->st_mode), home);
     if (file->st_size > WSGI_VENV_MARKER_MAX)
         return apr_psprintf(pool,
-                            "%s has %lld bytes, more than the %d such a file can have; " MAKE_AGAIN,
-                            path, (long long)file->st_size, WSGI_VENV_MARKER_MAX, home);
+                            "%s has %" APR_OFF_T_FMT
+                            " bytes, more than the %d such a file can have; " MAKE_AGAIN,
+                            path, (apr_off_t)file->st_size, WSGI_VENV_MARKER_MAX, home);
     return NULL;
 }
 

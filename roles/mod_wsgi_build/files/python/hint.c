@@ -25,13 +25,18 @@ static const char *const extension_texts[] = {
 /* What Python itself refuses there. */
 static const char *const other_texts[] = {
     "not supported for subinterpreters",
-    "not supported for isolated subinterpreters",
     "not supported within subinterpreters",
-    "disabled in this (sub)interpreter",
-    "daemon threads are disabled in this interpreter",
 };
 
-enum kind { NEITHER, EXTENSION, OTHER };
+/* And only in an interpreter with a GIL of its own. */
+static const char *const isolated_texts[] = {
+    "not supported for isolated subinterpreters",
+    "daemon threads are disabled in this",
+};
+
+#define COUNT(array) (sizeof(array) / sizeof(*(array)))
+
+enum kind { NEITHER, EXTENSION, OTHER, ISOLATED };
 
 static int contains_any(const char *text, const char *const *parts, size_t count)
 {
@@ -51,10 +56,12 @@ static enum kind kind_of(PyObject *error)
 
     if (text == NULL)
         PyErr_Clear();
-    else if (contains_any(text, extension_texts, sizeof extension_texts / sizeof *extension_texts))
+    else if (contains_any(text, extension_texts, COUNT(extension_texts)))
         kind = EXTENSION;
-    else if (contains_any(text, other_texts, sizeof other_texts / sizeof *other_texts))
+    else if (contains_any(text, other_texts, COUNT(other_texts)))
         kind = OTHER;
+    else if (contains_any(text, isolated_texts, COUNT(isolated_texts)))
+        kind = ISOLATED;
     Py_XDECREF(message);
     return kind;
 }
@@ -144,10 +151,11 @@ static PyObject *extension_name(PyObject *error)
     "run the application in the main interpreter, with WSGIApplicationGroup %{GLOBAL}, or "        \
     "application-group=%{GLOBAL} at its WSGIScriptAlias, and give it a process group of its own"
 
-static const char *remedy(const struct wsgi_interp *interp)
+static const char *remedy(const struct wsgi_interp *interp, enum kind kind)
 {
-    return interp->own_gil ? "set WSGIPerInterpreterGIL Off for it, or " MAIN_INTERPRETER
-                           : MAIN_INTERPRETER;
+    return interp->own_gil && kind != OTHER
+               ? "set WSGIPerInterpreterGIL Off for it, or " MAIN_INTERPRETER
+               : MAIN_INTERPRETER;
 }
 
 static void log_extension(const struct wsgi_interp *interp, PyObject *error)
@@ -161,7 +169,7 @@ static void log_extension(const struct wsgi_interp *interp, PyObject *error)
                       "WSGI%04d: extension module %s refuses to work in "
                       "sub-interpreter '%s': %s",
                       WSGI_CODE_EXTENSION_REFUSES, text != NULL ? text : "(see the traceback)",
-                      interp->name, remedy(interp));
+                      interp->name, remedy(interp, EXTENSION));
     Py_XDECREF(name);
 }
 
@@ -175,10 +183,10 @@ void wsgi_hint_log(struct wsgi_interp *interp, PyObject *error)
     found = find(error, &kind);
     if (kind == EXTENSION)
         log_extension(interp, found);
-    else if (kind == OTHER)
+    else if (kind != NEITHER)
         wsgi_log_attached(WSGI_LOG_ERR,
                           "WSGI%04d: Python does not do this in sub-interpreter "
                           "'%s': %s",
-                          WSGI_CODE_EXTENSION_REFUSES, interp->name, remedy(interp));
+                          WSGI_CODE_EXTENSION_REFUSES, interp->name, remedy(interp, kind));
     Py_XDECREF(found);
 }

@@ -19,6 +19,9 @@
  * of one process then keeps them apart. The dictionary behind os.environ is replaced (Python 3.8
  * has one for all interpreters) without putenv(), which would take values from the others.
  *
+ * A process that was forked in a sub-interpreter aborts at once ("not main interpreter", Python 3.9
+ * and newer), so that is refused in words, as Python 3.8 does.
+ *
  * From 3.12 on a sub-interpreter gets the '' that "python -c" puts on sys.path; the launch code
  * took it from the main one only.
  */
@@ -142,8 +145,15 @@ static const char site_code[] =
     "    if interval:\n"
     "        sys.setswitchinterval(interval)\n"
     "\n"
+    "def refuse_forks():\n"
+    "    def refuse():\n"
+    "        raise RuntimeError('fork not supported for subinterpreters')\n"
+    "    os.fork = os.forkpty = refuse\n"
+    "\n"
     "sys.argv = ['mod_wsgi']\n"
-    "correct_environment()\n";
+    "correct_environment()\n"
+    "if not is_main:\n"
+    "    refuse_forks()\n";
 
 static PyObject *log_from_python(PyObject *self, PyObject *arguments)
 {

@@ -33,6 +33,7 @@ DIFFERENCES: dict[str, str] = {
     "D15": CASES,
     "D101": CASES,
     "D102": CASES,
+    "D50": CASES,
 }
 
 

@@ -7,25 +7,12 @@ import difflib
 import json
 import re
 
-from collections.abc import Mapping
 from typing import Any
 
+from parity import known
+from parity.known import Diffs
 from parity.model import Case, Check
 from parity.pair import Shown
-
-Diffs = dict[str, str]  # part -> what differs, in words
-
-# A failed load has one number with ours; 6.1.1 built for Python 3.11 adds that of an unhandled exception.
-LOAD_CODES = {"WSGI0105", "WSGI0106", "WSGI0107", "WSGI0108", "WSGI0109", "WSGI0110"}
-TWICE = ("WSGI0174", "WSGI0175")
-
-
-def log_of_peer(log: Mapping[str, Any]) -> dict[str, Any]:
-    """The log's class of 6.1.1 without the second number of one failure (difference D3)."""
-    codes = dict(log.get("codes", {}))
-    if LOAD_CODES & set(codes):
-        codes = {code: level for code, level in codes.items() if code not in TWICE}
-    return {**log, "codes": codes}
 
 
 def _value(value: Any) -> str:
@@ -58,10 +45,11 @@ def _part(name: str, peer: Any, ours: Any) -> Diffs:
     return {name: _two(peer, ours)}
 
 
-def diff(peer: Shown, ours: Shown) -> Diffs:
-    """All parts of all steps; the part of a later step carries its number."""
+def diff(peer: Shown, ours: Shown) -> tuple[Diffs, set[str]]:
+    """All parts of all steps that differ, and the differences by which others are forgiven."""
     if peer.error or ours.error:
-        return {"run": _two(peer.error or "ran", ours.error or "ran")}
+        return {"run": _two(peer.error or "ran", ours.error or "ran")}, set()
+    log, used = known.log_of_peer(peer.log, ours.log)
     found: Diffs = {}
     if len(peer.steps) != len(ours.steps):
         found["steps"] = _two(len(peer.steps), len(ours.steps))
@@ -74,8 +62,8 @@ def diff(peer: Shown, ours: Shown) -> Diffs:
     if "kind" in found and "status" in found:
         del found["kind"]
     if peer.log or ours.log:
-        found.update(_part("log", log_of_peer(peer.log), ours.log))
-    return found
+        found.update(_part("log", log, ours.log))
+    return found, used | known.forgive(peer, ours, found)
 
 
 def judge(case: Case | Check, found: Diffs) -> tuple[list[str], set[str]]:
@@ -105,7 +93,7 @@ def sense(case: Case, peer: Shown) -> list[str]:
     shown = "".join(_value(last.get(part, "")) for part in ("body", "environ", "result"))
     wrong += [f"6.1.1 does not show {text!r} in:\n{shown[:1500]}" for text in case.shows if text not in shown]
     if "log" not in case.skip:
-        codes = sorted(log_of_peer(peer.log)["codes"])
+        codes = sorted(known.log_of_peer(peer.log, {})[0]["codes"])
         declared = sorted(f"WSGI{code:04d}" for code in case.codes)
         if codes != declared:
             wrong.append(f"6.1.1 logs {codes}, the case says {declared}")

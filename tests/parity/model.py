@@ -6,6 +6,7 @@ In all texts (configuration, files, targets, headers, expectations) these words 
     @ROOT@ @APPS@ @HTDOCS@ @SCRATCH@ @LOGS@   directories of the server; @APPS@ is a copy of tests/server/apps
     @PORT0@ @PORT1@ ...                       its ports
     @DELEGATE@                                embedded: nothing; daemon: the group `app` and WSGIProcessGroup app
+    @VENV@                                    a virtual environment of the module's Python, with nothing in it
     @USER@ @GROUP@                            whom Apache's children run as (empty without root)
 
 and what comes back is compared after the reverse replacement.
@@ -81,7 +82,7 @@ class Case:
     modes: tuple[str, ...] = BOTH
     headers: tuple[str, ...] | None = None  # only these, by default all
     typed: Mapping[str, type] = field(default_factory=dict)  # keys of a JSON body of which only the type counts
-    skip: tuple[str, ...] = ()  # parts not compared (say why in a comment)
+    skip: tuple[str, ...] = ()  # parts, or part:key, not compared (say why in a comment)
     said: bool = False  # also compare the uncoded lines of module wsgi: what applications wrote
     accepted: Mapping[str, str] = field(default_factory=dict)
     ours: Mapping[str, Any] = field(default_factory=dict)  # values of parts that ours must have (last request)
@@ -103,4 +104,4 @@ class Check:
     names: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     accepted: Mapping[str, str] = field(default_factory=dict)
-    needs_root: bool = False
+    ordinary_user: bool = False  # started by Apache's user, not by root

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness import Reply, Server, places
+from harness import Reply, Server, application_venv, places
 
 CLOCK_SLACK = 2.0
 ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
@@ -58,6 +58,8 @@ def fill(text: str, server: Server) -> str:
         "@GROUP@": here.group,
         **{f"@PORT{number}@": str(port) for number, port in enumerate(layout.ports)},
     }
+    if "@VENV@" in text:
+        words["@VENV@"] = str(application_venv())
     for word, value in words.items():
         text = text.replace(word, value)
     return text

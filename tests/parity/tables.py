@@ -51,19 +51,22 @@ def basic(user: str, password: str = "secret") -> tuple[str, str]:
 Rows = tuple[str, ...]
 
 
-def routes(name: str, site: str, rows: Rows, table: str, port: int = 0, modes: Rows = BOTH, **more: Any) -> tuple[Case, ...]:
+def routes(
+    name: str, site: str, rows: Rows, table: str, port: int = 0, modes: Rows = BOTH, **more: Any
+) -> tuple[Case, ...]:
     """Cases of a table, a line each: target, status, and words about what 6.1.1 shows.
 
     A word with | is SCRIPT_NAME|PATH_INFO, one with = a key and its value, WSGInnnn a line of the
     log; any other word is text of the body. The id is made of the name and the target.
     """
     made = []
+    suffix = f", {modes[0]}" if len(modes) == 1 else ""
     for line in table.strip().splitlines():
         target, status, *words = line.split()
         codes = tuple(int(word[4:]) for word in words if re.fullmatch(r"WSGI\d{4}", word))
         shows = tuple(text for word in words if not re.fullmatch(r"WSGI\d{4}", word) for text in _shown(word))
         ask = Ask(target, port=port, **more)
-        made.append(Case(f"{name} {target}", rows, site, ask, int(status), codes, shows, modes))
+        made.append(Case(f"{name} {target}{suffix}", rows, site, ask, int(status), codes, shows, modes))
     return tuple(made)
 
 
@@ -115,7 +118,11 @@ def digest(user: str, target: str, password: str = "secret", headers: Headers = 
         if reply.status != 200:
             return {"status": reply.status}
         found = reply.json()
-        return {"status": 200, "algorithm": words.get("algorithm"), **{k: found.get(k) for k in ("REMOTE_USER", "AUTH_TYPE")}}
+        return {
+            "status": 200,
+            "algorithm": words.get("algorithm"),
+            **{k: found.get(k) for k in ("REMOTE_USER", "AUTH_TYPE")},
+        }
 
     return act
 

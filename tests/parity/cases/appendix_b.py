@@ -196,6 +196,16 @@ def _daemon() -> list[Check]:
     made.append(
         Check("B-daemon-duplicate-same", ("B-daemon-duplicate",), vhosts, says="duplicate", accepted={"status": "D3"})
     )
+    made.append(
+        Check(
+            "B-daemon-chroot-root",
+            ("B-daemon-chroot-root", "2.1-chroot"),
+            "WSGIDaemonProcess one chroot=/srv",
+            says="root",
+            names=("chroot",),
+            ordinary_user=True,
+        )
+    )
     made.append(Check("B-daemon-everything", ("B-daemon-ranges",), EVERYTHING, refused=False))
     bad("unknown", "option", "thread=5", "option", "thread")
     bad("case", "option", "Threads=5", "option", "Threads")
@@ -330,33 +340,56 @@ SIZES = {
 }
 
 
-def _others() -> list[Check]:
-    made = []
+def bad(made: list[Check], ident: str, row: str, lines: str, says: str, *names: str) -> None:
+    """A refused configuration."""
+    rows = (f"B-{row}", *(["1.5-errors"] if row.startswith("section-") else []))
+    made.append(Check(f"B-{ident}", rows, lines, says=says, names=names))
 
-    def bad(ident: str, row: str, lines: str, says: str, *names: str) -> None:
-        made.append(Check(f"B-{ident}", (f"B-{row}",), lines, says=says, names=names))
 
-    def good(ident: str, row: str, lines: str, accepted: str = "") -> None:
-        differs = {"status": accepted} if accepted else {}
-        made.append(Check(f"B-{ident}", (f"B-{row}",), lines, refused=False, accepted=differs))
+def good(made: list[Check], ident: str, row: str, lines: str, accepted: str = "") -> None:
+    """A configuration that 6.1.1 takes; ours too, unless a difference is named."""
+    differs = {"status": accepted} if accepted else {}
+    made.append(Check(f"B-{ident}", (f"B-{row}",), lines, refused=False, accepted=differs))
 
-    bad("socket-prefix", "socket-prefix", "WSGISocketPrefix " + "/x" * 5000, "path|prefix")
-    good("socket-prefix-relative", "socket-prefix", "WSGISocketPrefix logs/wsgi")
-    bad("accept-mutex", "accept-mutex", "WSGIAcceptMutex semaphore", "mutex|mechanism", "semaphore")
+
+def _processes() -> list[Check]:
+    made: list[Check] = []
+    bad(made, "socket-prefix", "socket-prefix", "WSGISocketPrefix " + "/x" * 5000, "path|prefix")
+    good(made, "socket-prefix-relative", "socket-prefix", "WSGISocketPrefix logs/wsgi")
+    bad(made, "accept-mutex", "accept-mutex", "WSGIAcceptMutex semaphore", "mutex|mechanism", "semaphore")
     for value in ("default", "FLOCK", "fcntl", "sysvsem", "posixsem", "pthread"):
-        good(f"accept-mutex-{value}", "accept-mutex", f"WSGIAcceptMutex {value}")
+        good(made, f"accept-mutex-{value}", "accept-mutex", f"WSGIAcceptMutex {value}")
     for value in ("-1", "4294967296", "word", '""'):
-        bad(f"hash-seed-{value}", "hash-seed", f"WSGIPythonHashSeed {value}", "seed|range|integer", value.strip('"'))
+        bad(
+            made,
+            f"hash-seed-{value}",
+            "hash-seed",
+            f"WSGIPythonHashSeed {value}",
+            "seed|range|integer",
+            value.strip('"'),
+        )
     for value in ("0", "4294967295", "random"):
-        good(f"hash-seed-{value}", "hash-seed", f"WSGIPythonHashSeed {value}")
+        good(made, f"hash-seed-{value}", "hash-seed", f"WSGIPythonHashSeed {value}")
     for value in ("0", "-0.1", "word", '""'):
-        bad(f"switch-interval-{value}", "switch-interval", f"WSGISwitchInterval {value}", "interval", value.strip('"'))
-    good("switch-interval-small", "switch-interval", "WSGISwitchInterval 1e-6")
+        bad(
+            made,
+            f"switch-interval-{value}",
+            "switch-interval",
+            f"WSGISwitchInterval {value}",
+            "interval",
+            value.strip('"'),
+        )
+    good(made, "switch-interval-small", "switch-interval", "WSGISwitchInterval 1e-6")
+    return made
 
+
+def _sections() -> list[Check]:
+    made: list[Check] = []
     section = "WSGIRestrictStdin On\n</WSGIInterpreterOptions>"
-    bad("section-closing", "section-closing", f"<WSGIInterpreterOptions process-group=one\n{section}", ">")
-    bad("section-form", "section-form", f"<WSGIInterpreterOptions one>\n{section}", "=|key|selector|value", "one")
+    bad(made, "section-closing", "section-closing", f"<WSGIInterpreterOptions process-group=one\n{section}", ">")
+    bad(made, "section-form", "section-form", f"<WSGIInterpreterOptions one>\n{section}", "=|key|selector|value", "one")
     bad(
+        made,
         "section-selector",
         "section-selector",
         f"<WSGIInterpreterOptions group=one>\n{section}",
@@ -364,24 +397,37 @@ def _others() -> list[Check]:
         "group",
     )
     bad(
+        made,
         "section-twice",
         "section-twice",
         f"<WSGIInterpreterOptions process-group=one process-group=two>\n{section}",
         "once|twice|duplicate|more than",
         "process-group",
     )
-    good("section-case", "section-selector", f"<WSGIInterpreterOptions Process-Group=one>\n{section}")
-    good("section-empty", "section-form", f"<WSGIInterpreterOptions process-group=>\n{section}")
-    good("section-none", "section-selector", f"<WSGIInterpreterOptions>\n{section}")
-    bad("section-open", "section-closing", "<WSGIInterpreterOptions process-group=one>\nWSGIRestrictStdin On", "")
+    good(made, "section-case", "section-selector", f"<WSGIInterpreterOptions Process-Group=one>\n{section}")
+    good(made, "section-empty", "section-form", f"<WSGIInterpreterOptions process-group=>\n{section}")
+    good(made, "section-none", "section-selector", f"<WSGIInterpreterOptions>\n{section}")
+    bad(made, "section-open", "section-closing", "<WSGIInterpreterOptions process-group=one>\nWSGIRestrictStdin On", "")
+    return made
 
-    bad("import-none", "import-file", "WSGIImportScript", "script|file|argument")
-    bad("import-unknown", "import-option", f"{IMPORT} {GLOBALS} thread=1", "option", "thread")
-    bad("import-no-equals", "import-option", f"{IMPORT} process-group", "option", "process-group")
-    bad("import-no-groups", "import-groups", IMPORT, "group", "process-group")
-    bad("import-no-process", "import-groups", f"{IMPORT} application-group=%{{GLOBAL}}", "group", "process-group")
-    bad("import-no-application", "import-groups", f"{IMPORT} process-group=%{{GLOBAL}}", "group", "application-group")
+
+def _imports() -> list[Check]:
+    made: list[Check] = []
+    bad(made, "import-none", "import-file", "WSGIImportScript", "script|file|argument")
+    bad(made, "import-unknown", "import-option", f"{IMPORT} {GLOBALS} thread=1", "option", "thread")
+    bad(made, "import-no-equals", "import-option", f"{IMPORT} process-group", "option", "process-group")
+    bad(made, "import-no-groups", "import-groups", IMPORT, "group", "process-group")
+    bad(made, "import-no-process", "import-groups", f"{IMPORT} application-group=%{{GLOBAL}}", "group", "process-group")
     bad(
+        made,
+        "import-no-application",
+        "import-groups",
+        f"{IMPORT} process-group=%{{GLOBAL}}",
+        "group",
+        "application-group",
+    )
+    bad(
+        made,
         "import-empty-process",
         "import-groups",
         f"{IMPORT} process-group= application-group=x",
@@ -389,36 +435,75 @@ def _others() -> list[Check]:
         "process-group",
     )
     bad(
+        made,
         "import-empty-application",
         "import-groups",
         f"{IMPORT} process-group=%{{GLOBAL}} application-group=",
         "group",
         "application-group",
     )
-    bad("import-alias-option", "import-option", f"{IMPORT} {GLOBALS} callable-object=x", "option", "callable-object")
+    bad(
+        made,
+        "import-alias-option",
+        "import-option",
+        f"{IMPORT} {GLOBALS} callable-object=x",
+        "option",
+        "callable-object",
+    )
+    return made
 
+
+def _decisions() -> list[Check]:
+    made: list[Check] = []
     for name in ("WSGIDispatchScript", "WSGIAccessScript", "WSGIAuthUserScript", "WSGIAuthGroupScript"):
-        bad(f"{name}-none", "decision-file", here(name), "script|file|argument")
-        bad(f"{name}-unknown", "decision-option", here(f"{name} /y.wsgi thread=1"), "option", "thread")
-        bad(f"{name}-process", "decision-option", here(f"{name} /y.wsgi process-group=x"), "option", "process-group")
+        bad(made, f"{name}-none", "decision-file", here(name), "script|file|argument")
+        bad(made, f"{name}-unknown", "decision-option", here(f"{name} /y.wsgi thread=1"), "option", "thread")
         bad(
+            made,
+            f"{name}-process",
+            "decision-option",
+            here(f"{name} /y.wsgi process-group=x"),
+            "option",
+            "process-group",
+        )
+        bad(
+            made,
             f"{name}-no-equals",
             "decision-option",
             here(f"{name} /y.wsgi application-group"),
             "option",
             "application-group",
         )
-        bad(f"{name}-empty", "decision-empty", here(f"{name} /y.wsgi application-group="), "group", "application-group")
-        good(f"{name}-missing-file", "not-missing-file", here(f"{name} /no/such/file.wsgi application-group=x"))
+        bad(
+            made,
+            f"{name}-empty",
+            "decision-empty",
+            here(f"{name} /y.wsgi application-group="),
+            "group",
+            "application-group",
+        )
+        good(made, f"{name}-missing-file", "not-missing-file", here(f"{name} /no/such/file.wsgi application-group=x"))
+    return made
 
-    bad("handler-none", "handler-arguments", "WSGIHandlerScript", "name|argument")
-    bad("handler-no-file", "handler-arguments", "WSGIHandlerScript name", "script|file|argument")
-    bad("handler-unknown", "handler-option", f"{HANDLER} thread=1", "option", "thread")
-    bad("handler-no-equals", "handler-option", f"{HANDLER} process-group", "option", "process-group")
-    bad("handler-callable", "handler-option", f"{HANDLER} callable-object=x", "option", "callable-object")
-    bad("handler-empty-process", "handler-empty", f"{HANDLER} process-group=", "group", "process-group")
-    bad("handler-empty-application", "handler-empty", f"{HANDLER} application-group=", "group", "application-group")
+
+def _handlers() -> list[Check]:
+    made: list[Check] = []
+    bad(made, "handler-none", "handler-arguments", "WSGIHandlerScript", "name|argument")
+    bad(made, "handler-no-file", "handler-arguments", "WSGIHandlerScript name", "script|file|argument")
+    bad(made, "handler-unknown", "handler-option", f"{HANDLER} thread=1", "option", "thread")
+    bad(made, "handler-no-equals", "handler-option", f"{HANDLER} process-group", "option", "process-group")
+    bad(made, "handler-callable", "handler-option", f"{HANDLER} callable-object=x", "option", "callable-object")
+    bad(made, "handler-empty-process", "handler-empty", f"{HANDLER} process-group=", "group", "process-group")
     bad(
+        made,
+        "handler-empty-application",
+        "handler-empty",
+        f"{HANDLER} application-group=",
+        "group",
+        "application-group",
+    )
+    bad(
+        made,
         "handler-flag",
         "handler-flag",
         f"{HANDLER} pass-authorization=maybe",
@@ -426,10 +511,15 @@ def _others() -> list[Check]:
         "pass-authorization",
         "maybe",
     )
-    good("handler-unknown-groups", "not-unknown-group", f"{HANDLER} {BOTH_GROUPS}")
+    good(made, "handler-unknown-groups", "not-unknown-group", f"{HANDLER} {BOTH_GROUPS}")
+    return made
 
+
+def _values() -> list[Check]:
+    made: list[Check] = []
     for value in ("GET", "1", '""'):
         bad(
+            made,
             f"map-head-{value}",
             "map-head",
             f"WSGIMapHEADToGET {value}",
@@ -437,7 +527,7 @@ def _others() -> list[Check]:
             *(["Auto"] if value.isalnum() else []),
         )
     for value in ("auto", "ON", "off"):
-        good(f"map-head-{value}", "map-head", f"WSGIMapHEADToGET {value}")
+        good(made, f"map-head-{value}", "map-head", f"WSGIMapHEADToGET {value}")
     for value in (
         "word",
         "1.2.3.4/33",
@@ -447,6 +537,7 @@ def _others() -> list[Check]:
         "1.2.3.4/",
     ):
         bad(
+            made,
             f"proxies-{value}",
             "proxies",
             f"WSGITrustedProxies 127.0.0.1 {value}",
@@ -454,15 +545,20 @@ def _others() -> list[Check]:
             value,
         )
     for value in ("10.0.0.0/8", "10.0.0.0/255.0.0.0", "::1", "2001:db8::/32", "1.2.3", "1.2.3.4/255.0.255.0"):
-        good(f"proxies-{value}", "proxies", f"WSGITrustedProxies {value}")
-    good("proxies-none", "proxies", "WSGITrustedProxies")
-    good("proxy-headers-none", "not-proxy-header", "WSGITrustedProxyHeaders")
-    good("proxy-headers", "not-proxy-header", "WSGITrustedProxyHeaders X-Nobody-Knows-This X-Forwarded-For")
+        good(made, f"proxies-{value}", "proxies", f"WSGITrustedProxies {value}")
+    good(made, "proxies-none", "proxies", "WSGITrustedProxies")
+    good(made, "proxy-headers-none", "not-proxy-header", "WSGITrustedProxyHeaders")
+    good(made, "proxy-headers", "not-proxy-header", "WSGITrustedProxyHeaders X-Nobody-Knows-This X-Forwarded-For")
+    return made
 
+
+def _accepted() -> list[Check]:
+    made: list[Check] = []
     for value in ("/run/x", "udp:127.0.0.1:1", "unix"):
-        bad(f"telemetry-{value}", "telemetry-target", f"WSGITelemetryService {value}", "unix", value)
+        bad(made, f"telemetry-{value}", "telemetry-target", f"WSGITelemetryService {value}", "unix", value)
     for value in ("5", "every=5", "interval", "Interval=5"):
         bad(
+            made,
             f"telemetry-second-{value}",
             "telemetry-argument",
             f"WSGITelemetryService unix:/run/x {value}",
@@ -471,6 +567,7 @@ def _others() -> list[Check]:
         )
     for value in ("0.4", "0", "-1", "word", ""):
         bad(
+            made,
             f"telemetry-interval-{value}",
             "telemetry-interval",
             f"WSGITelemetryService unix:/run/x interval={value}",
@@ -478,10 +575,11 @@ def _others() -> list[Check]:
             "interval",
         )
     for value in ("unix:relative", "unix:"):
-        good(f"telemetry-{value}", "telemetry-target", f"WSGITelemetryService {value}", "D6")
-    good("telemetry", "telemetry-interval", "WSGITelemetryService unix:/run/x interval=0.5")
+        good(made, f"telemetry-{value}", "telemetry-target", f"WSGITelemetryService {value}", "D6")
+    good(made, "telemetry", "telemetry-interval", "WSGITelemetryService unix:/run/x interval=0.5")
     for value in ("-1", '""'):
         bad(
+            made,
             f"slow-requests-{value}",
             "slow-requests",
             f"WSGISlowRequests {value}",
@@ -489,13 +587,19 @@ def _others() -> list[Check]:
             value.strip('"'),
         )
     for value in ("0", "0.25"):
-        good(f"slow-requests-{value}", "slow-requests", f"WSGISlowRequests {value}")
+        good(made, f"slow-requests-{value}", "slow-requests", f"WSGISlowRequests {value}")
     for value in (
         "CaptureAll",
         "+CaptureAll",
         "+CaptureUserAgent CaptureUserAgent",
     ):
-        bad(f"telemetry-options-{value}", "telemetry-options", f"WSGITelemetryOptions {value}", "option|flag|None|All")
+        bad(
+            made,
+            f"telemetry-options-{value}",
+            "telemetry-options",
+            f"WSGITelemetryOptions {value}",
+            "option|flag|None|All",
+        )
     for value in (
         "None",
         "All",
@@ -504,16 +608,20 @@ def _others() -> list[Check]:
         "-CaptureUserAgent",
         "captureuseragent",
     ):
-        good(f"telemetry-options-{value}", "telemetry-options", f"WSGITelemetryOptions {value}")
+        good(made, f"telemetry-options-{value}", "telemetry-options", f"WSGITelemetryOptions {value}")
     for value in ("None CaptureUserAgent", "All CaptureUserAgent", "All None"):
-        good(f"telemetry-options-{value}", "telemetry-options", f"WSGITelemetryOptions {value}", "D7")
+        good(made, f"telemetry-options-{value}", "telemetry-options", f"WSGITelemetryOptions {value}", "D7")
+    return made
 
+
+def _more7() -> list[Check]:
+    made: list[Check] = []
     for line in (*ALIASES, HANDLER, f"{IMPORT} {GLOBALS}"):
-        good(f"{line.split()[0]}-missing-file", "not-missing-file", line)
-    good("unknown-group", "not-unknown-group", "WSGIProcessGroup nobody-defines-this")
-    good("unknown-group-alias", "not-unknown-group", f"{ALIASES[0]} process-group=nobody-defines-this")
-    good("missing-home", "not-missing-home", "WSGIPythonHome /no/such/home", "D4")
-    good("missing-home-daemon", "not-missing-home", "WSGIDaemonProcess one python-home=/no/such/home", "D4")
+        good(made, f"{line.split()[0]}-missing-file", "not-missing-file", line)
+    good(made, "unknown-group", "not-unknown-group", "WSGIProcessGroup nobody-defines-this")
+    good(made, "unknown-group-alias", "not-unknown-group", f"{ALIASES[0]} process-group=nobody-defines-this")
+    good(made, "missing-home", "not-missing-home", "WSGIPythonHome /no/such/home", "D4")
+    good(made, "missing-home-daemon", "not-missing-home", "WSGIDaemonProcess one python-home=/no/such/home", "D4")
     for value in ("many", "5x", "2.5"):
         made.append(
             Check(
@@ -525,11 +633,17 @@ def _others() -> list[Check]:
                 accepted={"status": "D1"},
             )
         )
-    good("slow-requests-word", "slow-requests", "WSGISlowRequests word", "D1")
+    good(made, "slow-requests-word", "slow-requests", "WSGISlowRequests word", "D1")
     for value in ("nan", "inf"):
-        good(f"daemon-switch-interval-{value}", "daemon-ranges", f"WSGIDaemonProcess one switch-interval={value}", "D1")
-    good("atoi-optimize", "not-atoi", "WSGIPythonOptimize word", "D1")
-    good("atoi-optimize-negative", "not-atoi", "WSGIPythonOptimize -3")
+        good(
+            made,
+            f"daemon-switch-interval-{value}",
+            "daemon-ranges",
+            f"WSGIDaemonProcess one switch-interval={value}",
+            "D1",
+        )
+    good(made, "atoi-optimize", "not-atoi", "WSGIPythonOptimize word", "D1")
+    good(made, "atoi-optimize-negative", "not-atoi", "WSGIPythonOptimize -3")
     return made
 
 
@@ -547,5 +661,12 @@ CHECKS = (
     ),
     *preloads("import", f"{IMPORT} {BOTH_GROUPS}", ("B-import-unreachable",) * 3),
     *_daemon(),
-    *_others(),
+    *_processes(),
+    *_sections(),
+    *_imports(),
+    *_decisions(),
+    *_handlers(),
+    *_values(),
+    *_accepted(),
+    *_more7(),
 )

@@ -53,8 +53,12 @@ LINES = "".join(
         block("/access-any", "Satisfy Any", "WSGIAccessScript @ROOT@/d/decide.py", *user()),
         block("/access-user", "WSGIAccessScript @ROOT@/d/decide.py", *user()),
         block("/basic", *user()),
-        block("/basic-next", *user()[1:], *LOGIN.replace("wsgi", "wsgi file").splitlines(), "AuthUserFile @ROOT@/d/users"),
-        block("/basic-after", *user()[1:], *LOGIN.replace("wsgi", "file wsgi").splitlines(), "AuthUserFile @ROOT@/d/users"),
+        block(
+            "/basic-next", *user()[1:], *LOGIN.replace("wsgi", "wsgi file").splitlines(), "AuthUserFile @ROOT@/d/users"
+        ),
+        block(
+            "/basic-after", *user()[1:], *LOGIN.replace("wsgi", "file wsgi").splitlines(), "AuthUserFile @ROOT@/d/users"
+        ),
         block("/basic-ann", *user("decide.py", "Require user ann")),
         block("/basic-renamed", *user("decide.py", "Require user renamed")),
         block("/basic-soft", *user(), "AuthBasicAuthoritative Off", "WSGIGroupAuthoritative Off"),
@@ -64,10 +68,22 @@ LINES = "".join(
         block("/group-many", *groups(wanted="one two three staff")),
         block("/group-upper", *groups(wanted="STAFF")),
         block("/group-none-named", *groups(wanted="")),
-        block("/group-not", *groups()[:-1], "<RequireAll>", "Require valid-user", "Require not wsgi-group staff",
-              "</RequireAll>"),
-        block("/group-any", *groups()[:-1], "<RequireAny>", "Require user nobody", "Require wsgi-group staff",
-              "</RequireAny>"),
+        block(
+            "/group-not",
+            *groups()[:-1],
+            "<RequireAll>",
+            "Require valid-user",
+            "Require not wsgi-group staff",
+            "</RequireAll>",
+        ),
+        block(
+            "/group-any",
+            *groups()[:-1],
+            "<RequireAny>",
+            "Require user nobody",
+            "Require wsgi-group staff",
+            "</RequireAny>",
+        ),
         block("/group-missing", *user("decide.py", "Require wsgi-group staff")),
         block("/group-anonymous", "WSGIAuthGroupScript @ROOT@/d/decide.py", "Require wsgi-group staff"),
         block("/group-expression", *groups(wanted="%{HTTP:X-Wanted}")),
@@ -79,17 +95,38 @@ LINES = "".join(
         block("/interpreter-host", "WSGIAccessScript @ROOT@/d/decide.py application-group=%{HOST}"),
         block("/interpreter-resource", "WSGIAccessScript @ROOT@/d/decide.py application-group=%{RESOURCE}"),
         block("/interpreter-env", "WSGIAccessScript @ROOT@/d/decide.py application-group=%{ENV:FROM_SETENV}"),
-        block("/interpreter-user", LOGIN, "WSGIAuthUserScript @ROOT@/d/decide.py application-group=named",
-              "Require valid-user"),
-        block("/interpreter-group", *user("decide.py", "WSGIAuthGroupScript @ROOT@/d/decide.py application-group=named",
-                                          "Require wsgi-group staff")),
+        block(
+            "/interpreter-user",
+            LOGIN,
+            "WSGIAuthUserScript @ROOT@/d/decide.py application-group=named",
+            "Require valid-user",
+        ),
+        block(
+            "/interpreter-group",
+            *user(
+                "decide.py",
+                "WSGIAuthGroupScript @ROOT@/d/decide.py application-group=named",
+                "Require wsgi-group staff",
+            ),
+        ),
         block("/interpreter-dispatch", "WSGIDispatchScript @ROOT@/d/decide.py application-group=named"),
         block("/lookups", "HostnameLookups On", "WSGIAccessScript @ROOT@/d/decide.py"),
         block("/dispatch", "WSGIDispatchScript @ROOT@/d/decide.py"),
-        block("/dispatch-record", "SetEnv HTTPS on", "SetEnv PATH /from/setenv", "SetEnv SECRET_NULL",
-              "WSGIDispatchScript @ROOT@/d/decide.py", "WSGIPassApacheRequest On"),
-        block("/record", "SetEnv HTTPS on", "SetEnv PATH /from/setenv", "WSGIAccessScript @ROOT@/d/decide.py",
-              "WSGIPassAuthorization On"),
+        block(
+            "/dispatch-record",
+            "SetEnv HTTPS on",
+            "SetEnv PATH /from/setenv",
+            "SetEnv SECRET_NULL",
+            "WSGIDispatchScript @ROOT@/d/decide.py",
+            "WSGIPassApacheRequest On",
+        ),
+        block(
+            "/record",
+            "SetEnv HTTPS on",
+            "SetEnv PATH /from/setenv",
+            "WSGIAccessScript @ROOT@/d/decide.py",
+            "WSGIPassAuthorization On",
+        ),
         block("/record-basic", *user(), "WSGIPassAuthorization On", "WSGIPassApacheRequest On"),
         block("/record-digest", *hashes()),
         block("/record-group", *groups()),
@@ -134,16 +171,23 @@ GOOD = basic("ann")
 
 
 def answers(
-    name: str, path: str, header: str, rows: tuple[str, ...], table: str, more: Headers = (), modes: tuple[str, ...] = BOTH
+    name: str,
+    path: str,
+    header: str,
+    rows: tuple[str, ...],
+    table: str,
+    more: Headers = (),
+    modes: tuple[str, ...] = BOTH,
 ) -> tuple[Case, ...]:
     """A line for each answer: the word, the status, WSGInnnn of the log, key=value of the environ."""
     made = []
+    suffix = f", {modes[0]}" if len(modes) == 1 else ""
     for line in table.strip().splitlines():
         word, status, *words = line.split()
         codes = tuple(int(found[4:]) for found in words if found.startswith("WSGI"))
         shows = tuple(pair(*found.split("=", 1)) for found in words if "=" in found)
         ask = Ask(path, headers=((header, word), *more))
-        made.append(Case(f"{name} {word}", rows, "deciding", ask, int(status), codes, shows, modes))
+        made.append(Case(f"{name} {word}{suffix}", rows, "deciding", ask, int(status), codes, shows, modes))
     return tuple(made)
 
 
@@ -184,9 +228,7 @@ CASES: tuple[Case, ...] = (
         (ACCESS + "true", ACCESS + "none"),
         "true 200\nnone 200\nfalse 401",
     ),
-    *answers(
-        "3.5 access any, user", "/access-any", "X-Access", (ACCESS + "false",), "false 200", more=(GOOD,)
-    ),
+    *answers("3.5 access any, user", "/access-any", "X-Access", (ACCESS + "false",), "false 200", more=(GOOD,)),
     *answers("3.5 access and user", "/access-user", "X-Access", (ACCESS + "true",), "true 401\nnone 401"),
     *answers("3.5 access and user", "/access-user", "X-Access", (ACCESS + "false",), "false 403 WSGI0057"),
     *answers("3.5 access, user", "/access-user", "X-Access", (ACCESS + "true",), "true 200", more=(GOOD,)),
@@ -219,7 +261,9 @@ CASES: tuple[Case, ...] = (
         shows=('"test.arguments": ["localhost"]',),
     ),
     # ---- Basic
-    *answers("3.5 basic", "/basic", "X-Password", ("3.5-user-true",), "true 200 REMOTE_USER=ann AUTH_TYPE=Basic", (GOOD,)),
+    *answers(
+        "3.5 basic", "/basic", "X-Password", ("3.5-user-true",), "true 200 REMOTE_USER=ann AUTH_TYPE=Basic", (GOOD,)
+    ),
     *answers("3.5 basic", "/basic", "X-Password", ("3.5-user-false",), "false 401", (GOOD,)),
     *answers("3.5 basic", "/basic", "X-Password", ("3.5-user-none",), "none 401", (GOOD,)),
     *answers(
@@ -282,7 +326,15 @@ CASES: tuple[Case, ...] = (
             ("before renaming", "3.5-user-name", "/basic-ann", (GOOD, ("X-Password", "text-renamed")), 401, (), ()),
             ("soft", "3.5-user-none", "/basic-soft", (GOOD, ("X-Password", "none")), 500, (), ()),
             ("next provider", "3.5-user-none", "/basic-next", (GOOD, ("X-Password", "none")), 200, (), ()),
-            ("next provider, wrong", "3.5-user-none", "/basic-next", (basic("ann", "x"), ("X-Password", "none")), 401, (), ()),
+            (
+                "next provider, wrong",
+                "3.5-user-none",
+                "/basic-next",
+                (basic("ann", "x"), ("X-Password", "none")),
+                401,
+                (),
+                (),
+            ),
             ("next not asked", "3.5-user-false", "/basic-next", (GOOD, ("X-Password", "false")), 401, (), ()),
             ("after file", "3.5-user-true", "/basic-after", (basic("new"),), 200, (), (pair("REMOTE_USER", "new"),)),
             ("file first", "3.5-user-false", "/basic-after", (basic("ann", "x"), ("X-Password", "true")), 401, (), ()),
@@ -365,7 +417,9 @@ list:text-staff,text-staff 200
 """,
         (GOOD,),
     ),
-    *answers("3.5 group", "/group", "X-Groups", ("3.5-group-case",), "list:text-STAFF 200\nlist:bytes-Staff 200", (GOOD,)),
+    *answers(
+        "3.5 group", "/group", "X-Groups", ("3.5-group-case",), "list:text-STAFF 200\nlist:bytes-Staff 200", (GOOD,)
+    ),
     *answers(
         "3.5 group",
         "/group",
@@ -408,7 +462,9 @@ failing:text-staff 200 WSGI0174
         (GOOD,),
     ),
     *(
-        Case(f"3.5 group {name}", ("3.5-group-failures",), "deciding", Ask(f"/group-{name}", headers=(GOOD,)), 401, codes)
+        Case(
+            f"3.5 group {name}", ("3.5-group-failures",), "deciding", Ask(f"/group-{name}", headers=(GOOD,)), 401, codes
+        )
         for name, codes in (
             ("syntax", (105,)),
             ("raises", (109,)),
@@ -451,7 +507,12 @@ failing:text-staff 200 WSGI0174
                 ('"test.arguments": ["ann", "secret"]', pair("mod_wsgi.process_group", "")),
             ),
             (
-                *("password bytes", ("3.5-environ",), "a3", asking("/record-basic", "a3", basic("\u00e9", "secret\u00ff"))),
+                *(
+                    "password bytes",
+                    ("3.5-environ",),
+                    "a3",
+                    asking("/record-basic", "a3", basic("\u00e9", "secret\u00ff")),
+                ),
                 ('"test.arguments": ',),
             ),
             (
@@ -473,16 +534,47 @@ failing:text-staff 200 WSGI0174
         )
     ),
     *(
-        Case(f"3.5 interpreter {name}", rows, "deciding", (asking(f"/interpreter{path}", file, GOOD), given(file)), None, shows=shows)
+        Case(
+            f"3.5 interpreter {name}",
+            rows,
+            "deciding",
+            (asking(f"/interpreter{path}", file, GOOD), given(file)),
+            None,
+            shows=shows,
+        )
         for name, path, file, rows, shows in (
             ("named", "", "i1", ("3.5-interpreter", "1.4-literal-auth"), (pair("test.group", "named"),)),
             ("global", "-global", "i2", ("3.5-interpreter", "1.4-global-auth"), (pair("test.group", ""),)),
-            ("server", "-server", "i3", ("3.5-interpreter", "1.4-server-auth"), (pair("test.group", "localhost:@PORT0@"),)),
+            (
+                "server",
+                "-server",
+                "i3",
+                ("3.5-interpreter", "1.4-server-auth"),
+                (pair("test.group", "localhost:@PORT0@"),),
+            ),
             ("host", "-host", "i4", ("3.5-interpreter", "1.4-host-auth"), (pair("test.group", "127.0.0.1:@PORT0@"),)),
-            ("resource", "-resource", "i5", ("3.5-interpreter", "1.4-resource-auth"), (pair("test.group", "%{RESOURCE}"),)),
-            ("variable", "-env", "i6", ("3.5-interpreter", "1.4-env-auth"), (pair("test.group", "%{ENV:FROM_SETENV}"),)),
+            (
+                "resource",
+                "-resource",
+                "i5",
+                ("3.5-interpreter", "1.4-resource-auth"),
+                (pair("test.group", "%{RESOURCE}"),),
+            ),
+            (
+                "variable",
+                "-env",
+                "i6",
+                ("3.5-interpreter", "1.4-env-auth"),
+                (pair("test.group", "%{ENV:FROM_SETENV}"),),
+            ),
             ("of a user", "-user", "i7", ("3.5-interpreter",), (pair("test.group", "named"),)),
-            ("of groups", "-group", "i8", ("3.5-interpreter",), (pair("test.function", "groups_for_user"), pair("test.group", "named"))),
+            (
+                "of groups",
+                "-group",
+                "i8",
+                ("3.5-interpreter",),
+                (pair("test.function", "groups_for_user"), pair("test.group", "named")),
+            ),
             ("of dispatch", "-dispatch", "i9", ("3.6-runs",), (pair("test.group", "named"),)),
         )
     ),
@@ -546,11 +638,41 @@ text-application 200 test.entry=application
 text-%{GLOBAL} 200 test.entry=application
 """,
     ),
-    *answers("3.6 callable", "/dispatch", "X-Callable-Object", ("3.6-none",), "none 200 mod_wsgi.callable_object=application"),
-    *answers("3.6 callable", "/dispatch", "X-Callable-Object", ("3.6-callable-object",), "text-nothing 404 WSGI0089\nempty 404 WSGI0089", modes=EMBEDDED),
-    *answers("3.6 callable", "/dispatch", "X-Callable-Object", ("3.6-callable-object",), "text-nothing 500 WSGI0089\nempty 500 WSGI0089", modes=DAEMON),
-    *answers("3.6 callable", "/dispatch", "X-Callable-Object", ("3.6-expansion",), "text-%{ENV:FROM_SETENV} 404 WSGI0089", modes=EMBEDDED),
-    *answers("3.6 callable", "/dispatch", "X-Callable-Object", ("3.6-expansion",), "text-%{ENV:FROM_SETENV} 500 WSGI0089", modes=DAEMON),
+    *answers(
+        "3.6 callable", "/dispatch", "X-Callable-Object", ("3.6-none",), "none 200 mod_wsgi.callable_object=application"
+    ),
+    *answers(
+        "3.6 callable",
+        "/dispatch",
+        "X-Callable-Object",
+        ("3.6-callable-object",),
+        "text-nothing 404 WSGI0089\nempty 404 WSGI0089",
+        modes=EMBEDDED,
+    ),
+    *answers(
+        "3.6 callable",
+        "/dispatch",
+        "X-Callable-Object",
+        ("3.6-callable-object",),
+        "text-nothing 500 WSGI0089\nempty 500 WSGI0089",
+        modes=DAEMON,
+    ),
+    *answers(
+        "3.6 callable",
+        "/dispatch",
+        "X-Callable-Object",
+        ("3.6-expansion",),
+        "text-%{ENV:FROM_SETENV} 404 WSGI0089",
+        modes=EMBEDDED,
+    ),
+    *answers(
+        "3.6 callable",
+        "/dispatch",
+        "X-Callable-Object",
+        ("3.6-expansion",),
+        "text-%{ENV:FROM_SETENV} 500 WSGI0089",
+        modes=DAEMON,
+    ),
     *answers(
         "3.6 callable",
         "/dispatch",

@@ -28,7 +28,9 @@ FILTERS = {
 def places(setting: str) -> str:
     """A place for each filter under one value of the directive."""
     value = "" if setting == "unset" else f"WSGIMapHEADToGET {setting}"
-    return "".join(f"<Location /{setting}-/{name}>\n{lines}\n{value}\n</Location>\n" for name, (lines, _) in FILTERS.items())
+    return "".join(
+        f"<Location /{setting}-/{name}>\n{lines}\n{value}\n</Location>\n" for name, (lines, _) in FILTERS.items()
+    )
 
 
 SITES = (
@@ -88,11 +90,25 @@ CASES: tuple[Case, ...] = (
         if query == "length" or setting in ("unset", "On", "Off")
     ),
     *(
-        Case(f"4.5 GET {name}", ("4.5-on",), "head", told("GET", f"/On-/{name}?length"), None, shows=(pair("x-method", "GET"),))
+        Case(
+            f"4.5 GET {name}",
+            ("4.5-on",),
+            "head",
+            told("GET", f"/On-/{name}?length"),
+            None,
+            shows=(pair("x-method", "GET"),),
+        )
         for name in FILTERS
     ),
     *(
-        Case(f"4.5 {method} stays", ("4.5-on",), "head", told(method, "/On-/deflate?length"), None, shows=(pair("x-method", method),))
+        Case(
+            f"4.5 {method} stays",
+            ("4.5-on",),
+            "head",
+            told(method, "/On-/deflate?length"),
+            None,
+            shows=(pair("x-method", method),),
+        )
         for method in ("POST", "OPTIONS", "DELETE")
     ),
 )

@@ -149,13 +149,13 @@ LOADING = {
     "latin.wsgi": b"# -*- coding: latin-1 -*-\nTEXT = '\xe9'\n",
 }
 
-TAIL = '''
+TAIL = """
 
 def application(environ, start_response):
     body = repr(TEXT).encode()
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
     return [body]
-'''
+"""
 
 
 def location(path: str, *lines: str) -> str:
@@ -236,7 +236,11 @@ SITES = (
         "interpreter",
         "@DELEGATE@\nWSGIScriptAlias /main @ROOT@/w/facts.wsgi application-group=%{GLOBAL}\n",
         files={"w/facts.wsgi": FACTS},
-        environment={"PYTHONMALLOC": "malloc", "PYTHONWARNINGS": "ignore::UserWarning", "PYTHONPATH": "/parity/from/environment"},
+        environment={
+            "PYTHONMALLOC": "malloc",
+            "PYTHONWARNINGS": "ignore::UserWarning",
+            "PYTHONPATH": "/parity/from/environment",
+        },
     ),
     Site(
         "interpreter-settings",
@@ -259,7 +263,8 @@ SITES = (
         "interpreter-process",
         "WSGIDaemonProcess app threads=1 home=@ROOT@/p/home lang=C.UTF-8 locale=C.UTF-8 python-eggs=@SCRATCH@ switch-interval=0.25\n"
         "WSGIDaemonProcess plain processes=1 threads=1\n"
-        "WSGIProcessGroup app\n" + GROUPS
+        "WSGIProcessGroup app\n"
+        + GROUPS
         + "WSGIScriptAlias /plain @ROOT@/w/facts.wsgi application-group=%{GLOBAL} process-group=plain\n"
         "WSGIScriptAlias /embedded @ROOT@/w/facts.wsgi application-group=%{GLOBAL} process-group=%{GLOBAL}\n",
         modes=DAEMON,
@@ -289,8 +294,12 @@ SITES = (
         )
         + "".join(
             f"WSGIScriptAlias /by-value-{number} @ROOT@/w/finding.wsgi\n"
-            + location(f"/by-value-{number}", "SetEnv WHICH named", "SetEnv TOKEN %{GLOBAL}", f"WSGICallableObject {value}")
-            for number, value in enumerate(("%{ENV:WHICH}", "%{ENV:NOBODY}", "%{GLOBAL}", "%{SERVER}", "%{ENV:TOKEN}", "x%{ENV:WHICH}"))
+            + location(
+                f"/by-value-{number}", "SetEnv WHICH named", "SetEnv TOKEN %{GLOBAL}", f"WSGICallableObject {value}"
+            )
+            for number, value in enumerate(
+                ("%{ENV:WHICH}", "%{ENV:NOBODY}", "%{GLOBAL}", "%{SERVER}", "%{ENV:TOKEN}", "x%{ENV:WHICH}")
+            )
         )
         + "WSGIScriptAlias /alias-value @ROOT@/w/finding.wsgi callable-object=%{ENV:WHICH}\n",
         files={"w/finding.wsgi": FINDING},
@@ -314,10 +323,18 @@ SITES = (
                 for where in ("w", "o")
                 for name in ("newer", "older", "gone", "same", "access", "dispatch", "broken", "off", "second")
             },
-            "w/no-mtime.wsgi": counter(1, "\n\ndef reload_required(path):\n    globals().pop('__mtime__')\n    return False\n"),
-            "w/text-mtime.wsgi": counter(1, "\n\ndef reload_required(path):\n    globals()['__mtime__'] = 'text'\n    return False\n"),
-            "w/float-mtime.wsgi": counter(1, "\n\ndef reload_required(path):\n    globals()['__mtime__'] = float(__mtime__)\n    return False\n"),
-            "w/zero-mtime.wsgi": counter(1, "\n\ndef reload_required(path):\n    globals()['__mtime__'] = 0\n    return False\n"),
+            "w/no-mtime.wsgi": counter(
+                1, "\n\ndef reload_required(path):\n    globals().pop('__mtime__')\n    return False\n"
+            ),
+            "w/text-mtime.wsgi": counter(
+                1, "\n\ndef reload_required(path):\n    globals()['__mtime__'] = 'text'\n    return False\n"
+            ),
+            "w/float-mtime.wsgi": counter(
+                1, "\n\ndef reload_required(path):\n    globals()['__mtime__'] = float(__mtime__)\n    return False\n"
+            ),
+            "w/zero-mtime.wsgi": counter(
+                1, "\n\ndef reload_required(path):\n    globals()['__mtime__'] = 0\n    return False\n"
+            ),
             **{
                 f"w/required-{name}.wsgi": counter(1, f"\n\ndef reload_required(path):\n    {body}\n")
                 for name, body in (
@@ -365,7 +382,18 @@ WSGIScriptAlias /embedded @ROOT@/w/embedded.wsgi process-group=%{GLOBAL} applica
         files={
             **{
                 f"w/{name}.wsgi": IMPORTED.replace("JOURNAL", "journal")
-                for name in ("imported", "second", "third", "both", "many", "half", "fixed", "part", "token", "embedded")
+                for name in (
+                    "imported",
+                    "second",
+                    "third",
+                    "both",
+                    "many",
+                    "half",
+                    "fixed",
+                    "part",
+                    "token",
+                    "embedded",
+                )
             },
             "w/raises.wsgi": 'raise RuntimeError("while it is imported")\n',
         },
@@ -393,10 +421,14 @@ WSGIScriptAlias /embedded @ROOT@/w/embedded.wsgi process-group=%{GLOBAL} applica
 # ---- cases ----------------------------------------------------------------------------------
 
 
-def fact(name: str, rows: str, site: str, path: str, *shows: str, modes: tuple[str, ...] = BOTH, codes: tuple[int, ...] = ()) -> Case:
+def fact(
+    name: str, rows: str, site: str, path: str, *shows: str, modes: tuple[str, ...] = BOTH, codes: tuple[int, ...] = ()
+) -> Case:
     """What facts.wsgi tells: the last word of the id is the name of its function."""
     what = name.rsplit(" ", 1)[1]
-    return Case(f"{name} {path}", tuple(rows.split()), site, Ask(f"{path}?ask={what}"), codes=codes, shows=shows, modes=modes)
+    return Case(
+        f"{name} {path}", tuple(rows.split()), site, Ask(f"{path}?ask={what}"), codes=codes, shows=shows, modes=modes
+    )
 
 
 def calls(target: str, *between: Step) -> tuple[Step, ...]:
@@ -404,15 +436,35 @@ def calls(target: str, *between: Step) -> tuple[Step, ...]:
     return (Ask(target), Ask(target), *between, Ask(target), Ask(target))
 
 
-def reload(name: str, rows: str, target: str, step: Act, daemon: str, embedded: str, codes: tuple[int, ...] = (), status: int = 200) -> tuple[Case, ...]:
+def reload(
+    name: str,
+    rows: str,
+    target: str,
+    step: Act,
+    daemon: str,
+    embedded: str,
+    codes: tuple[int, ...] = (),
+    status: int = 200,
+) -> tuple[Case, ...]:
     """A change of a script, in both modes."""
     return tuple(
-        Case(f"7.6 {name}", (*rows.split(), f"7.6-{mode}"), "reloading", calls(target, step), status, codes, (shown,) if shown else (), (mode,))
+        Case(
+            f"7.6 {name}, {mode}",
+            (*rows.split(), f"7.6-{mode}"),
+            "reloading",
+            calls(target, step),
+            status,
+            codes,
+            (shown,) if shown else (),
+            (mode,),
+        )
         for mode, shown in (("daemon", daemon), ("embedded", embedded))
     )
 
 
-def steady(name: str, rows: str, target: str, *codes: int, shows: str = "module 4, process 4, same process True") -> Case:
+def steady(
+    name: str, rows: str, target: str, *codes: int, shows: str = "module 4, process 4, same process True"
+) -> Case:
     """No reload over four requests."""
     return Case(f"7.6 {name}", tuple(rows.split()), "reloading", calls(target), codes=codes, shows=(shows,))
 
@@ -434,7 +486,12 @@ def since_start(code: int) -> Act:
 
 def said_at_info(server: Server) -> Any:
     """Whether there are lines at level info about what happened; the words are each one's own."""
-    lines = [line.message for log in server.all_logs() for line in log.lines() if line.module == "wsgi" and line.level == "info"]
+    lines = [
+        line.message
+        for log in server.all_logs()
+        for line in log.lines()
+        if line.module == "wsgi" and line.level == "info"
+    ]
     return {
         "names the script": any("counter.wsgi" in line for line in lines),
         "names the interpreter": any(re.search(r"\bsub\b", line) for line in lines),
@@ -460,11 +517,29 @@ CASES: tuple[Case, ...] = (
         )
     ),
     *(
-        fact("7 interpreter", "7.3-argv 7.3-main-module 7.3-flags 7.3-threading 7.1-main-at-start 7.1-sub-legacy", "interpreters", path, '"argv": ["mod_wsgi"]')
+        fact(
+            "7 interpreter",
+            "7.3-argv 7.3-main-module 7.3-flags 7.3-threading 7.1-main-at-start 7.1-sub-legacy",
+            "interpreters",
+            path,
+            '"argv": ["mod_wsgi"]',
+        )
         for path in ("/main", "/sub", "/unset")
     ),
-    Case("7.4 twice", ("7.4-twice",), "interpreters", (Ask("/sub?ask=count"), Ask("/other?ask=count"), Ask("/again?ask=count"), Ask("/main?ask=count")), shows=(pair("interpreter", 1),)),
-    Case("7.1 threading.local", ("7.1-thread-state",), "interpreter", (Ask("/main?ask=threads"), Ask("/main?ask=threads")), modes=DAEMON),
+    Case(
+        "7.4 twice",
+        ("7.4-twice",),
+        "interpreters",
+        (Ask("/sub?ask=count"), Ask("/other?ask=count"), Ask("/again?ask=count"), Ask("/main?ask=count")),
+        shows=(pair("interpreter", 1),),
+    ),
+    Case(
+        "7.1 threading.local",
+        ("7.1-thread-state",),
+        "interpreter",
+        (Ask("/main?ask=threads"), Ask("/main?ask=threads")),
+        modes=DAEMON,
+    ),
     fact("7.1 environment interpreter", "7.1-environment", "interpreter", "/main", pair("blocks", False)),
     fact("7.1 environment path", "7.1-environment", "interpreter", "/main", "/parity/from/environment"),
     fact("7.1 environment process", "7.1-environment 7.3-os-environ", "interpreter", "/main", "PYTHONMALLOC"),
@@ -478,17 +553,34 @@ CASES: tuple[Case, ...] = (
             ("process", "7.3-os-environ"),
         )
     ),
-    Case("7.1 own gil", ("7.1-own-gil",), "interpreter-gil", (Ask("/sub?ask=loaded"), since_start(198)), shows=("warn",), skip=("log",)),
+    Case(
+        "7.1 own gil",
+        ("7.1-own-gil",),
+        "interpreter-gil",
+        (Ask("/sub?ask=loaded"), since_start(198)),
+        shows=("warn",),
+        skip=("log",),
+    ),
     Case("7.1 own gil, main", ("7.1-own-gil",), "interpreter-gil", Ask("/main?ask=loaded")),
-    Case("7.1 free threading", ("7.1-free-threading",), "interpreter-free", (Ask("/sub?ask=loaded"), since_start(200)), shows=("warn",), skip=("log",)),
+    Case(
+        "7.1 free threading",
+        ("7.1-free-threading",),
+        "interpreter-free",
+        (Ask("/sub?ask=loaded"), since_start(200)),
+        shows=("warn",),
+        skip=("log",),
+    ),
     *(
         fact("7.3 settings process", "7.3-os-environ", "interpreter-process", path)
         for path in ("/main", "/sub", "/plain", "/embedded")
     ),
-    *(fact("7.3 settings interpreter", "7.3-argv 7.3-flags", "interpreter-process", path) for path in ("/main", "/plain")),
+    *(
+        fact("7.3 settings interpreter", "7.3-argv 7.3-flags", "interpreter-process", path)
+        for path in ("/main", "/plain")
+    ),
     # ---- 7.2
     *(
-        fact(f"7.2 {name}", rows, f"paths-{mode}", path, modes=(mode,))
+        fact(f"7.2 {mode} {name}", rows, f"paths-{mode}", path, modes=(mode,))
         for mode in BOTH
         for path in ("/main", "/sub", "/other")
         for name, rows in (("path", "7.2-order 7.2-python-path 7.2-path-errors"), ("marked", "7.2-pth"))
@@ -501,7 +593,7 @@ CASES: tuple[Case, ...] = (
     # ---- 7.5
     Case("7.5 default", ("7.5-default-name",), "finding", Ask("/default"), shows=("application",)),
     *(
-        Case(f"7.5 {how} {name}", (row,), "finding", Ask(f"/{how}-{name}"), status, codes, modes=(mode,))
+        Case(f"7.5 {how} {name}, {mode}", (row,), "finding", Ask(f"/{how}-{name}"), status, codes, modes=(mode,))
         for mode in BOTH
         for how in ("by-alias", "by-directive")
         for name in NAMES
@@ -514,17 +606,44 @@ CASES: tuple[Case, ...] = (
         )
     ),
     *(
-        Case(f"7.5 value {number}", ("7.5-named", "1.2-WSGICallableObject"), "finding", Ask(f"/by-value-{number}"), status, codes, (text,), (mode,))
+        Case(
+            f"7.5 value {number}, {mode}",
+            ("7.5-named", "1.2-WSGICallableObject"),
+            "finding",
+            Ask(f"/by-value-{number}"),
+            status,
+            codes,
+            (text,),
+            (mode,),
+        )
         for mode in BOTH
-        for number, (text, found) in enumerate((("named", True), ("application", True), ("application", True), ("application", True), ("", False), ("", False)))
+        for number, (text, found) in enumerate(
+            (
+                ("named", True),
+                ("application", True),
+                ("application", True),
+                ("application", True),
+                ("", False),
+                ("", False),
+            )
+        )
         for status, codes in ((200, ()) if found else (404 if mode == "embedded" else 500, (89,)),)
     ),
-    Case("7.5 rebound", ("7.5-rebinding",), "finding", (Ask("/by-alias-rebinding"), Ask("/by-alias-rebinding")), shows=("named",)),
+    Case(
+        "7.5 rebound",
+        ("7.5-rebinding",),
+        "finding",
+        (Ask("/by-alias-rebinding"), Ask("/by-alias-rebinding")),
+        shows=("named",),
+    ),
     # ---- 7.4
     *(
         Case(f"7.4 {name}", (row,), "loading", Ask(f"/s/{name}.wsgi"), status, codes)
         for name, row, status, codes in (
-            *((name, "7.4-cookie", 200, ()) for name in ("utf8", "cookie", "crlf", "tabs", "marked", "null", "future", "docstring")),
+            *(
+                (name, "7.4-cookie", 200, ())
+                for name in ("utf8", "cookie", "crlf", "tabs", "marked", "null", "future", "docstring")
+            ),
             ("main", "7.4-name", 200, ()),
             ("badcookie", "7.4-cookie", 500, (105,)),
             ("syntax", "7.4-failure", 500, (105,)),
@@ -536,41 +655,177 @@ CASES: tuple[Case, ...] = (
             ("empty", "7.4-failure", 500, (174,)),
         )
     ),
-    Case("7.4 again", ("7.4-failure",), "loading", (Ask("/s/raises.wsgi"), put("w/raises.wsgi", "TEXT = 'repaired'" + TAIL, OLD), Ask("/s/raises.wsgi")), 200, (109,), ("repaired",)),
-    Case("7.4 again with the same time", ("7.4-failure",), "loading", (touch("w/imports.wsgi", OLD), Ask("/s/imports.wsgi"), put("w/imports.wsgi", "TEXT = 'repaired'" + TAIL, OLD), Ask("/s/imports.wsgi")), 200, (109,), ("repaired",)),
+    Case(
+        "7.4 again",
+        ("7.4-failure",),
+        "loading",
+        (Ask("/s/raises.wsgi"), put("w/raises.wsgi", "TEXT = 'repaired'" + TAIL, OLD), Ask("/s/raises.wsgi")),
+        200,
+        (109,),
+        ("repaired",),
+    ),
+    Case(
+        "7.4 again with the same time",
+        ("7.4-failure",),
+        "loading",
+        (
+            touch("w/imports.wsgi", OLD),
+            Ask("/s/imports.wsgi"),
+            put("w/imports.wsgi", "TEXT = 'repaired'" + TAIL, OLD),
+            Ask("/s/imports.wsgi"),
+        ),
+        200,
+        (109,),
+        ("repaired",),
+    ),
     # ---- 7.6
-    *reload("newer", "7.6-changed", "/s/newer.wsgi", put("w/newer.wsgi", counter(2), NEW), "version 2, module 2, process 2, same process True", "version 2, module 2, process 4, same process True"),
-    *reload("older", "7.6-changed", "/s/older.wsgi", put("w/older.wsgi", counter(2), OLD), "version 2, module 2, process 2", "version 2, module 2, process 4"),
-    *reload("touched", "7.6-changed", "/s/second.wsgi", touch("w/second.wsgi", OLD), "version 1, module 2, process 2", "version 1, module 2, process 4"),
+    *reload(
+        "newer",
+        "7.6-changed",
+        "/s/newer.wsgi",
+        put("w/newer.wsgi", counter(2), NEW),
+        "version 2, module 2, process 2, same process True",
+        "version 2, module 2, process 4, same process True",
+    ),
+    *reload(
+        "older",
+        "7.6-changed",
+        "/s/older.wsgi",
+        put("w/older.wsgi", counter(2), OLD),
+        "version 2, module 2, process 2",
+        "version 2, module 2, process 4",
+    ),
+    *reload(
+        "touched",
+        "7.6-changed",
+        "/s/second.wsgi",
+        touch("w/second.wsgi", OLD),
+        "version 1, module 2, process 2",
+        "version 1, module 2, process 4",
+    ),
     *reload("broken", "7.6-changed", "/s/broken.wsgi", put("w/broken.wsgi", "TEXT = (", NEW), "", "", (105,), 500),
     *reload("gone", "7.6-changed", "/s/gone.wsgi", remove("w/gone.wsgi"), "", "", (135,), 404),
-    *reload("handler script", "7.6-changed", "/file.handled", put("w/handles.wsgi", counter(2).replace("def application", "def handle_request"), NEW), "version 2, module 2, process 2", "version 2, module 2, process 4"),
+    *reload(
+        "handler script",
+        "7.6-changed",
+        "/file.handled",
+        put("w/handles.wsgi", counter(2).replace("def application", "def handle_request"), NEW),
+        "version 2, module 2, process 2",
+        "version 2, module 2, process 4",
+    ),
     steady("off", "7.6-off", "/o/off.wsgi"),
-    Case("7.6 off, changed", ("7.6-off",), "reloading", calls("/o/newer.wsgi", put("o/newer.wsgi", counter(2), NEW)), shows=("version 1, module 4, process 4",)),
+    Case(
+        "7.6 off, changed",
+        ("7.6-off",),
+        "reloading",
+        calls("/o/newer.wsgi", put("o/newer.wsgi", counter(2), NEW)),
+        shows=("version 1, module 4, process 4",),
+    ),
     Case("7.6 off, gone", ("7.6-off",), "reloading", calls("/o/gone.wsgi", remove("o/gone.wsgi")), 404, (135,)),
     steady("steady", "7.6-changed", "/s/same.wsgi"),
     *(
-        Case(f"7.6 {name}", ("7.6-no-mtime", f"7.6-{mode}"), "reloading", calls(f"/s/{name}.wsgi"), shows=("version 1",), modes=(mode,))
+        Case(
+            f"7.6 {name}, {mode}",
+            ("7.6-no-mtime", f"7.6-{mode}"),
+            "reloading",
+            calls(f"/s/{name}.wsgi"),
+            shows=("version 1",),
+            modes=(mode,),
+        )
         for name in ("no-mtime", "text-mtime", "float-mtime", "zero-mtime")
         for mode in BOTH
     ),
     *(
-        Case(f"7.6 required {name}", ("7.6-reload-required", f"7.6-{mode}"), "reloading", calls(f"/s/required-{name}.wsgi"), shows=("version 1",), modes=(mode,))
+        Case(
+            f"7.6 required {name}, {mode}",
+            ("7.6-reload-required", f"7.6-{mode}"),
+            "reloading",
+            calls(f"/s/required-{name}.wsgi"),
+            shows=("version 1",),
+            modes=(mode,),
+        )
         for name in ("one", "text", "false", "none", "second")
         for mode in BOTH
     ),
     *(
-        Case(f"7.6 required {name}", ("7.6-reload-required-fails",), "reloading", calls(f"/s/required-{name}.wsgi"), 200, codes, ("version 1",))
+        Case(
+            f"7.6 required {name}",
+            ("7.6-reload-required-fails",),
+            "reloading",
+            calls(f"/s/required-{name}.wsgi"),
+            200,
+            codes,
+            ("version 1",),
+        )
         for name, codes in (("raises", (174,)), ("exits", (175,)), ("arity", (174,)), ("value", (174,)))
     ),
-    Case("7.6 access script", ("7.6-decision-scripts", "3.5-reloaded"), "reloading", (Ask("/s/access.wsgi"), put("w/access.py", ACCESS.replace("ALLOWED", "True"), OLD), Ask("/s/access.wsgi"), Ask("/s/access.wsgi")), 200, (57,), ("module 2, process 2, same process True",)),
-    Case("7.6 access script, off", ("7.6-decision-scripts", "3.5-reloaded", "7.6-off"), "reloading", (Ask("/o/access.wsgi"), put("w/access-off.py", ACCESS.replace("ALLOWED", "True"), OLD), Ask("/o/access.wsgi")), 403, (57,)),
-    Case("7.6 dispatch script", ("7.6-decision-scripts",), "reloading", (Ask("/s/dispatch.wsgi"), Ask("/s/dispatch.wsgi"), put("w/dispatch.py", DISPATCH.replace("GROUP", "second"), OLD), Ask("/s/dispatch.wsgi")), shows=("module 1, process 1",)),
+    Case(
+        "7.6 access script",
+        ("7.6-decision-scripts", "3.5-reloaded"),
+        "reloading",
+        (
+            Ask("/s/access.wsgi"),
+            put("w/access.py", ACCESS.replace("ALLOWED", "True"), OLD),
+            Ask("/s/access.wsgi"),
+            Ask("/s/access.wsgi"),
+        ),
+        200,
+        (57,),
+        ("module 2, process 2, same process True",),
+    ),
+    Case(
+        "7.6 access script, off",
+        ("7.6-decision-scripts", "3.5-reloaded", "7.6-off"),
+        "reloading",
+        (Ask("/o/access.wsgi"), put("w/access-off.py", ACCESS.replace("ALLOWED", "True"), OLD), Ask("/o/access.wsgi")),
+        403,
+        (57,),
+    ),
+    Case(
+        "7.6 dispatch script",
+        ("7.6-decision-scripts",),
+        "reloading",
+        (
+            Ask("/s/dispatch.wsgi"),
+            Ask("/s/dispatch.wsgi"),
+            put("w/dispatch.py", DISPATCH.replace("GROUP", "second"), OLD),
+            Ask("/s/dispatch.wsgi"),
+        ),
+        shows=("module 1, process 1",),
+    ),
     # ---- preloads
-    Case("7.1 preloads", ("7.1-main-at-start", "1.3-preload", "1.3-preload-not", "1.2-WSGIImportScript"), "preloads", journal("scratch/journal", 11), None, (106, 110), shows=("imported.wsgi in 'one' 'sub'", "both.wsgi in 'one' 'of-alias'", "fixed.wsgi in 'one' 'of-match'")),
-    *routes("7.1 preloaded", "preloads", ("1.3-preload",), "/both 200 loaded\n/half 200 loaded\n/part/part 200 loaded\n/token 200 loaded\n/embedded 200 loaded\n/many 200 loaded", modes=DAEMON),
+    Case(
+        "7.1 preloads",
+        ("7.1-main-at-start", "1.3-preload", "1.3-preload-not", "1.2-WSGIImportScript"),
+        "preloads",
+        journal("scratch/journal", 11),
+        None,
+        (106, 110),
+        shows=("imported.wsgi in 'one' 'sub'", "both.wsgi in 'one' 'of-alias'", "fixed.wsgi in 'one' 'of-match'"),
+    ),
+    *routes(
+        "7.1 preloaded",
+        "preloads",
+        ("1.3-preload",),
+        "/both 200 loaded\n/half 200 loaded\n/part/part 200 loaded\n/token 200 loaded\n/embedded 200 loaded\n/many 200 loaded",
+        modes=DAEMON,
+    ),
     Case("7.1 preloads and requests", ("1.3-preload-not",), "preloads", journal("scratch/journal", 14), None),
     # ---- 7.7
-    Case("7.7 lines", ("7.7-info-lines",), "lifecycle", (Ask("/counter"), said_at_info), None, shows=(pair("names the script", True),)),
-    Case("7.7 lines of a reload", ("7.7-info-lines",), "lifecycle", (Ask("/counter"), put("w/counter.wsgi", counter(2), NEW), Ask("/counter"), said_at_info), None, shows=(pair("names the script", True),)),
+    Case(
+        "7.7 lines",
+        ("7.7-info-lines",),
+        "lifecycle",
+        (Ask("/counter"), said_at_info),
+        None,
+        shows=(pair("names the script", True),),
+    ),
+    Case(
+        "7.7 lines of a reload",
+        ("7.7-info-lines",),
+        "lifecycle",
+        (Ask("/counter"), put("w/counter.wsgi", counter(2), NEW), Ask("/counter"), said_at_info),
+        None,
+        shows=(pair("names the script", True),),
+    ),
 )

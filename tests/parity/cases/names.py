@@ -117,6 +117,9 @@ SITES = (
     ),
 )
 
+# httpd numbers a connection when something is logged about it: here by what the dispatch script writes.
+CONNECTION = ("environ:mod_wsgi.connection_id",)
+
 HOST = (("Host", SERVER),)
 
 
@@ -166,6 +169,7 @@ def _cases() -> list[Case]:
                     Ask(f"/{letter}/{name}", headers=headers),
                     said=True,
                     shows=group(f"{SERVER}|/{letter}"),
+                    skip=CONNECTION if letter == "d" else (),
                 )
             )
     for letter in "cd":
@@ -176,9 +180,10 @@ def _cases() -> list[Case]:
                 "names",
                 Ask(f"/{letter}/unset", headers=HOST),
                 said=True,
+                skip=CONNECTION if letter == "d" else (),
             )
         )
-    for name, row, wanted in (
+    for name, key, wanted in (
         ("again", "env-again", SERVER),
         ("again-resource", "env-again", f"{SERVER}|/a"),
         ("again-global", "env-again", ""),
@@ -189,7 +194,7 @@ def _cases() -> list[Case]:
         ("note", "env-sources", "%{ENV:mod_wsgi.application_group}"),
         ("cgi", "env-sources", "%{ENV:REQUEST_METHOD}"),
     ):
-        made.append(Case(f"1.4-{name}", (f"1.4-{row}",), "names", Ask(f"/a/{name}", headers=HOST), shows=group(wanted)))
+        made.append(Case(f"1.4-{name}", (f"1.4-{key}",), "names", Ask(f"/a/{name}", headers=HOST), shows=group(wanted)))
     made += [
         Case("1.4-unset", ("1.4-unset-application",), "names", Ask("/a", headers=HOST), shows=group(f"{SERVER}|/a")),
         Case(
@@ -210,12 +215,14 @@ def _cases() -> list[Case]:
             ("1.4-host-application",),
             "names",
             Ask("/a/host", headers=(("Host", "other.invalid:81"),)),
+            accepted={"environ:mod_wsgi.application_group": "D15"},
         ),
         Case(
             "1.4-server-odd-port",
             ("1.4-server-application",),
             "names",
             Ask("/a/server", headers=(("Host", "other.invalid:81"),)),
+            accepted={"environ:mod_wsgi.application_group": "D15"},
         ),
         Case(
             "1.4-host-80",

@@ -132,7 +132,13 @@ def forwarded(list_name: str, rows: str, table: str) -> tuple[Case, ...]:
     for line in table.strip().splitlines():
         value, _, address = (part.strip() for part in line.partition("=>"))
         made.append(
-            case(f"for {list_name} {value!r}", rows, f"/app/{list_name}", (("X-Forwarded-For", value),), *((pair("REMOTE_ADDR", address),) if address else ()))
+            case(
+                f"for {list_name} {value!r}",
+                rows,
+                f"/app/{list_name}",
+                (("X-Forwarded-For", value),),
+                *((pair("REMOTE_ADDR", address),) if address else ()),
+            )
         )
     return tuple(made)
 
@@ -151,22 +157,36 @@ CASES: tuple[Case, ...] = (
     *(case(f"only a list {name}", "4.4-unset", "/app/only-list", ((name, SENT[name]),)) for name in ALL),
     *(
         case(f"not sent {name}", row(name), f"/app/one-{name}", ())
-        for name in ("X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Server", "X-Forwarded-Port", "X-Script-Name", "X-Forwarded-Proto", "X-HTTPS")
+        for name in (
+            "X-Forwarded-For",
+            "X-Forwarded-Host",
+            "X-Forwarded-Server",
+            "X-Forwarded-Port",
+            "X-Script-Name",
+            "X-Forwarded-Proto",
+            "X-HTTPS",
+        )
     ),
     *(
-        case(f"synonyms of {name}", "4.4-synonyms-removed", f"/app/one-{name}", tuple(SENT.items()), pair(*EFFECT[name]))
+        case(
+            f"synonyms of {name}", "4.4-synonyms-removed", f"/app/one-{name}", tuple(SENT.items()), pair(*EFFECT[name])
+        )
         for name in ALL
     ),
     *(
-        case(f"only synonyms of {name}", "4.4-synonyms-removed", f"/app/one-{name}", tuple(pair_ for pair_ in SENT.items() if pair_[0] != name))
+        case(
+            f"only synonyms of {name}",
+            "4.4-synonyms-removed",
+            f"/app/one-{name}",
+            tuple(pair_ for pair_ in SENT.items() if pair_[0] != name),
+        )
         for name in ALL
     ),
-    *(
-        case(f"untrusted {name}", "4.4-untrusted-removed", "/app/in-other", ((name, SENT[name]),))
-        for name in ALL
-    ),
+    *(case(f"untrusted {name}", "4.4-untrusted-removed", "/app/in-other", ((name, SENT[name]),)) for name in ALL),
     case("all", "4.4-last-wins", "/app/all", tuple(SENT.items()), pair("wsgi.url_scheme", "https")),
-    case("all untrusted", "4.4-untrusted-removed", "/app/in-other", tuple(SENT.items()), pair("REMOTE_ADDR", "127.0.0.1")),
+    case(
+        "all untrusted", "4.4-untrusted-removed", "/app/in-other", tuple(SENT.items()), pair("REMOTE_ADDR", "127.0.0.1")
+    ),
     # words and flags
     *(
         case(f"{name} {value!r}", f"4.4-word-values {row(name)}", f"/app/one-{name}", ((name, value),))
@@ -176,7 +196,23 @@ CASES: tuple[Case, ...] = (
     *(
         case(f"{name} {value!r}", f"4.4-flag-values {row(name)}", f"/app/one-{name}", ((name, value),))
         for name in FLAGS
-        for value in ("On", "on", "ON", "true", "TRUE", "1", "Off", "off", "false", "0", "", "yes", "https", "11", "on, off")
+        for value in (
+            "On",
+            "on",
+            "ON",
+            "true",
+            "TRUE",
+            "1",
+            "Off",
+            "off",
+            "false",
+            "0",
+            "",
+            "yes",
+            "https",
+            "11",
+            "on, off",
+        )
     ),
     *(
         case(f"over HTTPS {value!r}", "4.4-no-ssl-asked 4.4-word-values", "/app/ssl", (("X-Forwarded-Proto", value),))
@@ -185,7 +221,12 @@ CASES: tuple[Case, ...] = (
     case("over HTTPS not sent", "4.4-no-ssl-asked", "/app/ssl", (), pair("wsgi.url_scheme", "https")),
     # order
     *(
-        case(f"order {path} {first}, {second}", "4.4-last-wins", f"/app/{path}", ((first, one), (second, two)))
+        case(
+            f"order {path} {first}={one}, {second}={two}",
+            "4.4-last-wins",
+            f"/app/{path}",
+            ((first, one), (second, two)),
+        )
         for path in ("all", "reverse")
         for first, one, second, two in (
             ("X-Forwarded-For", "192.0.2.1", "X-Real-IP", "192.0.2.2"),
@@ -215,19 +256,49 @@ CASES: tuple[Case, ...] = (
         for value in values
     ),
     *(
-        case(f"script name of {target}", "4.4-x-script-name 4.2-mod_wsgi.mount_point 4.2-mod_wsgi.script_name 4.3-order", target, (("X-Script-Name", "/outside"),), pair("SCRIPT_NAME", "/outside"))
+        case(
+            f"script name of {target}",
+            "4.4-x-script-name 4.2-mod_wsgi.mount_point 4.2-mod_wsgi.script_name 4.3-order",
+            target,
+            (("X-Script-Name", "/outside"),),
+            pair("SCRIPT_NAME", "/outside"),
+        )
         for target in ("/app/one-X-Script-Name", "/app/one-X-Script-Name/x//y", "/app/one-X-Script-Name?q")
     ),
-    case("header twice", "4.4-x-forwarded-for", "/app/all", (("X-Forwarded-For", "192.0.2.1"), ("X-Forwarded-For", "192.0.2.2"))),
-    case("look-alike", "4.4-x-forwarded-for", "/app/all", (("X_Forwarded_For", "192.0.2.1"), ("X-Forwarded_Proto", "https")), pair("REMOTE_ADDR", "127.0.0.1"), pair("wsgi.url_scheme", "http")),
-    case("look-alike beside", "4.4-x-forwarded-proto", "/app/all", (("X-Forwarded-Proto", "http"), ("X_Forwarded_Proto", "https")), pair("wsgi.url_scheme", "http")),
+    case(
+        "header twice",
+        "4.4-x-forwarded-for",
+        "/app/all",
+        (("X-Forwarded-For", "192.0.2.1"), ("X-Forwarded-For", "192.0.2.2")),
+    ),
+    case(
+        "look-alike",
+        "4.4-x-forwarded-for",
+        "/app/all",
+        (("X_Forwarded_For", "192.0.2.1"), ("X-Forwarded_Proto", "https")),
+        pair("REMOTE_ADDR", "127.0.0.1"),
+        pair("wsgi.url_scheme", "http"),
+    ),
+    case(
+        "look-alike beside",
+        "4.4-x-forwarded-proto",
+        "/app/all",
+        (("X-Forwarded-Proto", "http"), ("X_Forwarded_Proto", "https")),
+        pair("wsgi.url_scheme", "http"),
+    ),
     # names in the configuration
     *(
         case(f"written {path} {name}", "4.4-unset 1.2-WSGITrustedProxyHeaders", f"/app/{path}", ((name, SENT[name]),))
         for path in ("lower", "folded", "repeated", "unknown", "cookies")
         for name in ("X-Forwarded-Proto", "X-Forwarded-For", "X-Forwarded-Host")
     ),
-    case("not a proxy's header", "4.4-unset", "/app/cookies", (("Cookie", "a=b"), ("X-Unknown", "x")), pair("HTTP_COOKIE", "a=b")),
+    case(
+        "not a proxy's header",
+        "4.4-unset",
+        "/app/cookies",
+        (("Cookie", "a=b"), ("X-Unknown", "x")),
+        pair("HTTP_COOKIE", "a=b"),
+    ),
     *(
         case(f"scope {path}", "4.4-merge", f"/app/{path}", tuple(SENT.items()))
         for path in ("outer", "outer/inner", "outer/list")
@@ -246,11 +317,22 @@ CASES: tuple[Case, ...] = (
     ),
     # who is the peer
     *(
-        case(f"peer {name}", "4.4-peer-list", f"/app/in-{name}", (("X-Forwarded-Proto", "https"), ("X-Forwarded-For", "192.0.2.7")))
+        case(
+            f"peer {name}",
+            "4.4-peer-list",
+            f"/app/in-{name}",
+            (("X-Forwarded-Proto", "https"), ("X-Forwarded-For", "192.0.2.7")),
+        )
         for name in LISTS
     ),
     *(
-        case(f"peer {name} {address}", "4.4-peer-list", f"/app/in-{name}", (("X-Peer", address), ("X-Forwarded-Proto", "https")), port=1)
+        case(
+            f"peer {name} {address}",
+            "4.4-peer-list",
+            f"/app/in-{name}",
+            (("X-Peer", address), ("X-Forwarded-Proto", "https")),
+            port=1,
+        )
         for name in LISTS
         for address in ("10.1.2.3", "192.0.2.1", "2001:db8::7", "2001:db9::7", "::ffff:10.0.0.1", "198.51.100.1")
     ),
@@ -334,11 +416,29 @@ nonsense =>
 fe80::1%lo, 10.0.0.1 =>
 """,
     ),
-    case("long list", "4.4-for-list", "/app/in-chain", (("X-Forwarded-For", "198.51.100.1, " + ", ".join(["10.0.0.1"] * 400)),), pair("REMOTE_ADDR", "198.51.100.1")),
-    case("long commas", "4.4-for-invalid", "/app/in-chain", (("X-Forwarded-For", "198.51.100.1" + "," * 4000 + "10.0.0.1"),), pair("REMOTE_ADDR", "198.51.100.1")),
+    case(
+        "long list",
+        "4.4-for-list",
+        "/app/in-chain",
+        (("X-Forwarded-For", "198.51.100.1, " + ", ".join(["10.0.0.1"] * 400)),),
+        pair("REMOTE_ADDR", "198.51.100.1"),
+    ),
+    case(
+        "long commas",
+        "4.4-for-invalid",
+        "/app/in-chain",
+        (("X-Forwarded-For", "198.51.100.1" + "," * 4000 + "10.0.0.1"),),
+        pair("REMOTE_ADDR", "198.51.100.1"),
+    ),
     case("long element", "4.4-for-invalid", "/app/in-chain", (("X-Forwarded-For", "1" * 4000 + ", 10.0.0.1"),)),
     # what does not change
-    Case("4.4 Require ip", ("4.4-only-environ",), "proxies", Ask("/app/require", headers=(("X-Forwarded-For", "192.0.2.7"),)), 403),
+    Case(
+        "4.4 Require ip",
+        ("4.4-only-environ",),
+        "proxies",
+        Ask("/app/require", headers=(("X-Forwarded-For", "192.0.2.7"),)),
+        403,
+    ),
     Case(
         "4.4 access log",
         ("4.4-only-environ",),
@@ -347,7 +447,14 @@ fe80::1%lo, 10.0.0.1 =>
         None,
         shows=("127.0.0.1 127.0.0.1 logged",),
     ),
-    case("port and host", "4.4-x-forwarded-port 4.4-x-forwarded-host", "/app/all", (("X-Forwarded-Host", "h.invalid"), ("X-Forwarded-Port", "1")), pair("HTTP_HOST", "h.invalid"), pair("SERVER_PORT", "1")),
+    case(
+        "port and host",
+        "4.4-x-forwarded-port 4.4-x-forwarded-host",
+        "/app/all",
+        (("X-Forwarded-Host", "h.invalid"), ("X-Forwarded-Port", "1")),
+        pair("HTTP_HOST", "h.invalid"),
+        pair("SERVER_PORT", "1"),
+    ),
 )
 
 # Values of WSGITrustedProxies: whether 6.1.1 refuses them.

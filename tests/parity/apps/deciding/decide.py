@@ -66,8 +66,14 @@ def produce(word):
     if not colon or kind.startswith(("text-", "bytes-")):
         return single(word)
     values = [single(item) for item in items.split(",") if item]
-    return {"list": list, "tuple": tuple, "set": set, "iter": iter, "failing": failing,
-            "dict": lambda found: dict.fromkeys(found, 1)}[kind](values)
+    return {
+        "list": list,
+        "tuple": tuple,
+        "set": set,
+        "iter": iter,
+        "failing": failing,
+        "dict": lambda found: dict.fromkeys(found, 1),
+    }[kind](values)
 
 
 def tell(key, value):

@@ -114,11 +114,11 @@ def find_module() -> Module:
 
 
 @functools.cache
-def application_venv(*packages: str) -> Path:
+def application_venv(*packages: str, pins: Path = PINS) -> Path:
     """A virtual environment of the module's interpreter with these packages, versions pinned."""
     python = places().python
     version = run(python, "-c", "import sys; print(sys.version, sys.prefix)")
-    key = "\0".join([python, version, PINS.read_text(), *packages]).encode()
+    key = "\0".join([python, version, pins.read_text(), *packages]).encode()
     venvs = places().cache / "venvs"
     target = venvs / hashlib.sha256(key).hexdigest()[:16]
     stamp = target / ".complete"
@@ -128,6 +128,6 @@ def application_venv(*packages: str) -> Path:
             _step([python, "-m", "venv", str(target)], venvs)
             if packages:
                 pip = [str(target / "bin" / "pip"), "install", "--quiet"]
-                _step([*pip, "--constraint", str(PINS), *packages], venvs)
+                _step([*pip, "--constraint", str(pins), *packages], venvs)
             stamp.touch()
     return target

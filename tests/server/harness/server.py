@@ -14,7 +14,7 @@ import tempfile
 import time
 import uuid
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -246,8 +246,10 @@ class Server:
         modules: Iterable[str] = (),
         level: str = "warn",
         ports: int = 1,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.layout = _make_layout(mode, mpm)
+        self.environment = dict(environment or {})
         self.configure = configure
         self.modules = tuple(modules)
         self.level = level
@@ -279,7 +281,7 @@ class Server:
         self.write_configuration()
         done = subprocess.run(
             self.command("-t"),
-            env=_environment(self.mark),
+            env={**_environment(self.mark), **self.environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -298,7 +300,7 @@ class Server:
             with console.open("wb") as output:
                 self.process = subprocess.Popen(
                     self.command("-D", "FOREGROUND"),
-                    env=_environment(self.mark),
+                    env={**_environment(self.mark), **self.environment},
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,

@@ -126,8 +126,8 @@ static void test_trailing_bytes_and_lies(void **state)
 static void test_ids_outside_the_tables(void **state)
 {
     static const uint16_t bad[] = {
-        WSGI_NAME_COUNT,           WSGI_PARAM_FIRST - 1,     WSGI_PARAM_CONTENT_LENGTH + 1,
-        WSGI_PARAM_GROUP_NAME - 1, WSGI_PARAM_LOG_LEVEL + 1, 0xffff};
+        WSGI_NAME_COUNT,           WSGI_PARAM_FIRST - 1,        WSGI_PARAM_REQUEST_LAST + 1,
+        WSGI_PARAM_GROUP_NAME - 1, WSGI_PARAM_PROCESS_LAST + 1, 0xffff};
     struct wsgi_vars_writer writer;
     size_t i;
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import subprocess
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +47,14 @@ class Embedded:
     """One running embedded_host."""
 
     def __init__(
-        self, program: str, library: str, engine: str, python: str, directory: Path, **extra: str | int
+        self,
+        program: str,
+        library: str,
+        engine: str,
+        python: str,
+        directory: Path,
+        variables: Mapping[str, str] | None = None,
+        **extra: str | int,
     ) -> None:
         launch = directory / "launch"
         params: list[tuple[str, str | int | bytes]] = [
@@ -60,11 +68,16 @@ class Embedded:
             *extra.items(),
         ]
         launch.write_bytes(vars_block(params))
+        given = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **(variables or {})}
+        if "WSGI_TEST_PRELOAD" in os.environ:
+            given["LD_PRELOAD"] = os.environ["WSGI_TEST_PRELOAD"]
+            given["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "detect_leaks=0")
+            given["PYTHONMALLOC"] = "malloc"
         self.directory = directory
         self.errors = (directory / "errors").open("w+")
         self.process = subprocess.Popen(
             [program, library, engine, str(launch)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True,
-            env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8"},
+            env=given,
         )  # fmt: skip
         self.greeting = self.line()
 

@@ -69,15 +69,15 @@ def ask(embedded: Embedded, tmp_path: Path) -> Ask:
     """Asks a question of a script whose function has this body; `top` comes before it."""
     turn = iter(range(1, 1000000))
 
-    def put(kind: int, body: str, *, top: str = "", group: str = "", **more: object) -> Decision:
+    def put(kind: int, body: str, *, top: str = "", group: str = "", native: bool = False) -> Decision:
         path = tmp_path / "decide.py"
         path.write_text(
             f"{textwrap.dedent(top)}\ndef {HEADS[kind]}:\n{textwrap.indent(textwrap.dedent(body), '    ')}\n"
         )
         os.utime(path, (10**9 + next(turn),) * 2)
         first, second = ARGUMENTS[kind]
-        flags = RELOADING | (NATIVE if more.pop("native", False) else 0)
-        return embedded.ask(block(path, group, flags), kind, first, second, **more)  # type: ignore[arg-type]
+        flags = RELOADING | (NATIVE if native else 0)
+        return embedded.ask(block(path, group, flags), kind, first, second)
 
     return put
 
@@ -415,3 +415,35 @@ def test_a_question_is_not_run(embedded: Embedded, tmp_path: Path) -> None:
     path.write_text("application = allow_access = lambda *more: True\n")
     reply = embedded.run(block(path))
     assert (reply.status, reply.code) == (500, 1001)
+
+
+SHIM = """
+import os, sys
+here = os.path.dirname(__file__)
+if os.path.exists(os.path.join(here, "broken")):
+    raise ImportError("this interpreter is to fail")
+del sys.modules["traceback"]
+sys.path.remove(here)
+import traceback
+sys.path.insert(0, here)
+"""
+
+
+def test_no_interpreter(program: str, library: str, engine: str, python: str, tmp_path: Path) -> None:
+    """Each kind of question has its own number for that; nothing is decided."""
+    folder = tmp_path / "shim"
+    folder.mkdir()
+    (folder / "traceback.py").write_text(SHIM)
+    path = tmp_path / "decide.py"
+    path.write_text("def allow_access(environ, host): return True\n")
+    made = Embedded(
+        program, library, engine, python, tmp_path, {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    )
+    (folder / "broken").touch()
+    for kind, code in {ACCESS: 54, PASSWORD: 42, REALM_HASH: 45, GROUPS: 48, DISPATCH: 86}.items():
+        decision = made.ask(block(path, "new"), kind, *ARGUMENTS[kind])
+        assert_failed(decision, code, "application group 'new'", str(path))
+    assert made.ask(block(path), ACCESS, b"host", None).verdict == "yes"
+    (folder / "broken").unlink()
+    assert made.ask(block(path, "new"), ACCESS, b"host", None).verdict == "yes"
+    assert made.end() == 0

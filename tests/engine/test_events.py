@@ -8,7 +8,7 @@ import os
 import signal
 import time
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import pytest
 from conftest import Host
 from embedding import Embedded
 from test_requests import HELLO
-from wirefront import Answer, Daemon, Front, request_block
+from wirefront import FIN, MORE_BODY, Answer, Daemon, Front, request_block
 
 # Notes go to a file, so that what happens at the end of the process is seen, too.
 RECORDER = """
@@ -94,19 +94,23 @@ class Stage:
         return [note[1] for note in self.notes()]
 
     def wait_notes(self, count: int) -> list[Any]:
-        """Waits until that much was noted."""
+        """Waits until that much was noted since the last look."""
+        self.await_count(count)
+        return self.notes()
+
+    def await_count(self, count: int) -> None:
+        """The same without looking."""
         until = time.monotonic() + 10
         while not self.notes_path.exists() or len(self.notes_path.read_text().splitlines()) < count:
             assert time.monotonic() < until, self.notes()
             time.sleep(0.01)
-        return self.notes()
 
 
 Make = Callable[..., Stage]
 
 
 @pytest.fixture
-def stage(host: Host) -> Iterator[Make]:
+def stage(host: Host) -> Make:
     """Makes stages."""
 
     def make(top: str = SUBSCRIBED, **settings: Any) -> Stage:
@@ -215,18 +219,22 @@ def test_waiting_for_python_is_measured(stage: Make) -> None:
     """Another thread that does not let go for a while shows in gil_wait_time."""
     made = stage()
     code = (
-        "stop = []\n"
+        "sys.setswitchinterval(0.02)\nstop = []\n"
         "def spin():\n    while not stop: pass\n"
-        "threads = [threading.Thread(target=spin) for _ in range(2)]\n"
-        "[t.start() for t in threads]\nw = start_response('200 OK', headers)\n"
-        "for _ in range(20): w(b'x')\n"
-        "stop.append(1)\n[t.join() for t in threads]\nresult = []"
+        "thread = threading.Thread(target=spin)\nthread.start()\n"
+        "for _ in range(5):\n    note('reading')\n    environ['wsgi.input'].read(1)\n"
+        "stop.append(1)\nthread.join()"
     )
-    made.run(code)
-    finished = payloads(made.notes())["request_finished"]
-    assert finished["gil_wait_time"] >= 0.001
-    assert finished["gil_wait_count"] >= 20
-    assert finished["output_writes"] == 20
+    with made.daemon.front() as front:
+        front.begin(made.block(code, body=5), flags=MORE_BODY)
+        for number in range(5):
+            made.await_count(number + 2)
+            front.body(b"x", flags=FIN if number == 4 else 0)
+        assert front.collect().body == b"ok"
+    finished = made.notes()[-1][2]
+    assert finished["input_length"] == 5
+    assert finished["gil_wait_count"] >= 6
+    assert finished["gil_wait_time"] >= 0.005
 
 
 def test_refusals_are_counted(stage: Make) -> None:
@@ -596,11 +604,17 @@ def stop_by(*numbers: signal.Signals) -> Callable[[Daemon], None]:
     return act
 
 
+def tell_both(daemon: Daemon) -> None:
+    """Two messages at once."""
+    daemon.tell("RENEW")
+    daemon.tell("STOP")
+
+
 ENDS: dict[str, tuple[Callable[[Daemon], None], str]] = {
     "STOP": (lambda daemon: daemon.tell("STOP"), "shutdown_signal"),
     "DRAIN": (lambda daemon: daemon.tell("DRAIN"), "shutdown_signal"),
     "RENEW": (lambda daemon: daemon.tell("RENEW"), "script_reload"),
-    "RENEW, then STOP": (lambda daemon: (daemon.tell("RENEW"), daemon.tell("STOP"), None)[-1], "script_reload"),
+    "RENEW, then STOP": (tell_both, "script_reload"),
     "supervisor gone": (lambda daemon: daemon.control.close(), "shutdown_signal"),
     "SIGTERM": (stop_by(signal.SIGTERM), "shutdown_signal"),
     "SIGINT": (stop_by(signal.SIGINT), "shutdown_signal"),

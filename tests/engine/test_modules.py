@@ -78,19 +78,23 @@ def test_documentation(host: Host) -> None:
         "r = {'help': pydoc.plain(pydoc.render_doc(mod_wsgi)), 'apache': pydoc.plain(pydoc.render_doc(apache))}\n"
         "r['signatures'] = {n: str(inspect.signature(getattr(mod_wsgi, n))) for n in FUNCTIONS}\n"
         "r['docs'] = {n: getattr(mod_wsgi, n).__doc__ for n in FUNCTIONS + ['FileWrapper', 'RequestTimeout']}\n"
-        "r['types'] = {n: str(inspect.signature(getattr(mod_wsgi, n))) for n in ('FileWrapper', 'LogHandler')}\n"
+        "r['types'] = {n: str(inspect.signature(getattr(mod_wsgi, n))) for n in ('LogHandler', 'FileWrapper')[:TYPES]}\n"
         "b = {'start_response': start_response, 'write': start_response.__self__ and start_response('200 OK', [])}\n"
         "b.update((n, getattr(environ['wsgi.input'], n)) for n in ('read', 'readline', 'readlines', 'close'))\n"
         "b.update((n, getattr(environ['wsgi.errors'].buffer, n)) for n in ('writelines', 'flush', 'fileno'))\n"
         "r['methods'] = {n: str(inspect.signature(f)) for n, f in b.items()}"
     )
-    found = told(host.get(tell(text, f"import apache\nFUNCTIONS = {FUNCTIONS}")))
+    top = f"import apache, sys\nFUNCTIONS = {FUNCTIONS}\nTYPES = 2 if sys.version_info >= (3, 10) else 1"
+    found = told(host.get(tell(text, top)))
     assert all(name in found["help"] for name in NAMES)
     assert "threads_per_process" in found["apache"]
     for name, signature in found["signatures"].items():
         assert signature == ("(callback, /)" if name.startswith("subscribe") else "()"), name
     assert all(found["docs"].values())
-    assert found["types"] == {"FileWrapper": "(filelike, blksize=8192)", "LogHandler": "(level=0)"}
+    types = {"LogHandler": "(level=0)", "FileWrapper": "(filelike, blksize=8192)"}
+    if len(found["types"]) == 1:
+        types.pop("FileWrapper")  # Before 3.10 Python drops the signature of a type made at run time
+    assert found["types"] == types
     assert found["methods"] == {
         "start_response": "(status, headers, exc_info=None, /)",
         "write": "(data, /)",
@@ -288,7 +292,7 @@ def test_active_requests_of_several_threads(host: Host, tmp_path: Path) -> None:
         front.begin(block(f"/{number}", f"wait-{number}"))
     until = time.monotonic() + 10
     with daemon.front() as looking:
-        while len(seen := told(looking.run(block("/look", "look-0")))) < 4:
+        while len(seen := told(looking.run(block("/look", "look-0")))) < 4 or not all(seen.values()):
             assert time.monotonic() < until, seen
         assert seen == {f"wait-{n}": {"path": f"/{n}"} for n in range(3)} | {"look-0": {"path": "/look"}}
         assert list(told(looking.run(block("/look", "look-1", "other")))) == ["look-1"]

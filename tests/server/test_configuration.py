@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 
@@ -256,7 +257,9 @@ def test_cold_start_puts_only_the_broken_group_out_of_service(new_server: Any) -
 
 @pytest.mark.ours("6.1.1 warns, and the group then never answers")
 def test_socket_path_that_is_too_long_is_refused() -> None:
+    """C7: never half a server; how long the path is, and how long it may be."""
     proof = prove(f"WSGISocketPrefix /tmp/{'x' * 110}/wsgi\nWSGIDaemonProcess one")
     assert proof.status != 0
     assert "WSGISocketPrefix" in proof.output
     assert "x" * 110 in proof.output
+    assert re.search(r"may have 1\d\d bytes, the system takes 107", proof.output), proof.output

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from harness import Layout, Module, Server, prove
+from harness import Layout, Module, Server, processes, prove
 from harness.tables import Directive, directives, documented
 
 ALL = directives()
@@ -166,7 +166,7 @@ def test_htaccess(access_files: Server, each: Directive) -> None:
     access_files.layout.write_app("../htdocs/.htaccess", written(each) + "\n")
     reply = access_files.get("/page.txt")
     if each.context in ("F", "A"):
-        access_files.allow("AH01797|AH00025|WSGI0")  # an access script that is not there
+        access_files.allow("wsgi:error")  # an access script that is not there
         assert reply.status == (403 if each.name == "WSGIAccessScript" else 200)
     else:
         assert reply.status == 500
@@ -316,10 +316,20 @@ BAD = (
 )
 
 
+TAKEN_BY_THE_PEER = (
+    "WSGITrustedProxies",
+    "WSGITrustedProxyHeaders",
+    "WSGITelemetryService unix:run/x",
+    "WSGISlowRequests soon",
+    "WSGITelemetryOptions",
+    "WSGITelemetryOptions None CaptureUserAgent",
+)
+
+
 @pytest.mark.parametrize(("line", "words"), BAD)
 def test_bad_values_are_refused(module: Module, line: str, words: list[str]) -> None:
     """Appendix B of the reference: both refuse; ours names directive, value and what to do."""
-    if module.peer and line in ("WSGITelemetryOptions", "WSGISlowRequests soon", "WSGITelemetryService unix:run/x"):
+    if module.peer and line in TAKEN_BY_THE_PEER:
         pytest.skip("differs from 6.1.1: it takes this in silence")
     proof = prove(line)
     assert proof.status != 0, "httpd -t accepted it"
@@ -573,3 +583,99 @@ WSGIRestrictProcess ONE
     assert server.get("/outer").status == 200
     assert server.get("/inner").status == 500
     server.expect_code(149)
+
+
+# ---- Python in Apache's children -----------------------------------------------------------
+
+
+def children_with_python(server: Server) -> list[bool]:
+    """For each Apache child (daemons and the supervisor are not) whether libpython is mapped."""
+    server.get("/")
+    apache = [
+        pid
+        for pid in processes.descendants_of(server.pid)
+        if "(wsgi:" not in processes.command_line(pid) and str(server.conf) in processes.command_line(pid)
+    ]
+    return ["libpython" in processes.maps(pid) for pid in apache]
+
+
+NEEDS = {
+    "nothing": ("", False),
+    "import": ("WSGIImportScript @APPS@/environ.wsgi process-group=%{GLOBAL} application-group=%{GLOBAL}", True),
+    "import into a daemon": (
+        "WSGIImportScript @APPS@/environ.wsgi process-group=one application-group=%{GLOBAL}",
+        False,
+    ),
+    "alias": ("WSGIScriptAlias /x @APPS@/environ.wsgi process-group=%{GLOBAL} application-group=%{GLOBAL}", False),
+    "dispatch": ("<Location /x>\nWSGIDispatchScript @APPS@/environ.wsgi\n</Location>", True),
+    "access": ("<Location /x>\nWSGIAccessScript @APPS@/environ.wsgi\n</Location>", True),
+    "user": ("<Location /x>\nWSGIAuthUserScript @APPS@/environ.wsgi\n</Location>", True),
+    "group": ("<Location /x>\nWSGIAuthGroupScript @APPS@/environ.wsgi\n</Location>", True),
+}
+
+
+@pytest.mark.ours("6.1.1 links libpython into the module")
+@pytest.mark.parametrize("need", NEEDS)
+def test_python_starts_in_children_only_when_needed(new_server: Any, need: str) -> None:
+    """WSGIRestrictEmbedded On keeps Python out, unless a script that decides or an import needs it."""
+    lines, is_there = NEEDS[need]
+    server = new_server(
+        lambda layout: (
+            "WSGIRestrictEmbedded On\nWSGIDaemonProcess one threads=2\n"
+            f"WSGIScriptAlias /one {layout.apps}/environ.wsgi process-group=one\n"
+            + lines.replace("@APPS@", str(layout.apps))
+        )
+    ).start()
+    found = children_with_python(server)
+    assert any(found) == is_there
+
+
+def test_applications_are_refused_all_the_same(new_server: Any) -> None:
+    """Python is in the child, and an application still may not run there."""
+    server = new_server(
+        lambda layout: (
+            f"""
+WSGIRestrictEmbedded On
+WSGIImportScript {layout.apps}/environ.wsgi process-group=%{{GLOBAL}} application-group=%{{GLOBAL}}
+WSGIScriptAlias /x {layout.apps}/environ.wsgi
+"""
+        )
+    ).start()
+    assert server.get("/x").status == 500
+    server.expect_code(143)
+
+
+def test_verbose_debugging_says_what_to_use(new_server: Any) -> None:
+    """One line at level info."""
+    server = new_server(lambda _: "WSGIVerboseDebugging On", level="info").start()
+    (line,) = server.expect("WSGIVerboseDebugging|LogLevel")
+    assert "LogLevel" in line.text
+    server.allow("info|notice")
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "value"),
+    [
+        ("WSGIPythonOptimize 1", "optimize", 1),
+        ("WSGIPythonOptimize -1", "optimize", 0),
+        ("WSGIDontWriteBytecode On", "no_bytecode", True),
+        ("WSGIDontWriteBytecode Off", "no_bytecode", False),
+        ("WSGIPythonWarnings error\nWSGIPythonWarnings ignore", "warnings", ["error", "ignore"]),
+        ("WSGIPythonEggs /tmp/eggs", "eggs", "/tmp/eggs"),
+        ("WSGISwitchInterval 0.02", "interval", 0.02),
+    ],
+)
+def test_switches_reach_embedded_mode(new_server: Any, line: str, key: str, value: object) -> None:
+    server = new_server(lambda layout: f"{line}\nWSGIScriptAlias / {layout.apps}/started.wsgi", mode="embedded").start()
+    assert server.get("/").json()[key] == value
+
+
+@pytest.mark.ours("in 6.1.1 `random` is the fixed seed 0")
+def test_a_random_hash_seed_is_random_in_embedded_mode(new_server: Any) -> None:
+    seen = set()
+    for _ in range(3):
+        server = new_server(
+            lambda layout: f"WSGIPythonHashSeed random\nWSGIScriptAlias / {layout.apps}/started.wsgi", mode="embedded"
+        ).start()
+        seen.add(server.get("/").json()["hash"])
+    assert len(seen) > 1

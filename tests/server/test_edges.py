@@ -250,8 +250,9 @@ WSGIDaemonProcess everybodys threads=2
             Ask("/x", application="Mixed.Invalid|/x", host="MIXED.invalid"),
             Ask("/x", application="Mixed.Invalid:@P0@|/x", host="mixed.invalid:@P0@"),
             Ask("/x", application="Mixed.Invalid|/x", host="mixed.invalid:443"),
-            Ask("/server", application="Mixed.Invalid:8080", host="mixed.invalid:8080"),
-            Ask("/host", application="mixed.invalid:8080", host="MIXED.invalid:8080"),
+            Ask("/server", application="Mixed.Invalid:@P1@", host="mixed.invalid:@P1@"),
+            Ask("/host", application="mixed.invalid:@P0@", host="MIXED.invalid:@P0@"),
+            Ask("/host", application="mixed.invalid", host="MIXED.invalid"),
         ),
     ),
 )
@@ -386,7 +387,7 @@ WSGIScriptAliasMatch "^/(m\u00fc.*)$" @ROOT@/\u6f22\u5b57/$1.wsgi application-gr
     Edge(
         "very long lines",
         "WSGIDaemonProcess long threads=2 python-path="
-        + ":".join(f"/tmp/no-such-directory-{n:04}" for n in range(700))
+        + ":".join("/usr/" + "./" * 20 + f"/{'/' * (n % 9)}lib" for n in range(500))
         + "\nWSGIScriptAlias /"
         + "x" * 3000
         + " @ENV@ process-group=long\n# "
@@ -483,6 +484,16 @@ def test_edge(new_server: Any, edge: Edge) -> None:
     server = server_of(edge, new_server).start()
     for wanted in edge.asks:
         check(server, wanted)
+
+
+@pytest.mark.ours("in 6.1.1 each port that a client writes into its Host header makes another interpreter")
+def test_ports_of_clients_make_no_interpreters(new_server: Any) -> None:
+    server: Server = new_server(lambda layout: fill("WSGIScriptAlias / @ENV@\n", layout), mode="embedded").start()
+    names = {
+        server.get("/", headers={"Host": f"localhost:{port}"}).json()["mod_wsgi.application_group"]
+        for port in range(2000, 2040)
+    }
+    assert names == {f"localhost:{server.layout.port}|"}
 
 
 # ---- names that are there twice (C10) ---------------------------------------------------------
@@ -690,7 +701,7 @@ def test_bad_htaccess(new_server: Any) -> None:
 
 def test_graceful_restart_changes_groups(new_server: Any) -> None:
     """Groups come, go and change under a running server; no name of the former generation is left over."""
-    generations = (
+    generations: tuple[tuple[str, dict[str, str | None]], ...] = (
         (
             "WSGIDaemonProcess one threads=2\nWSGIScriptAlias /one @ENV@ process-group=one\n",
             {"/one": "one", "/two": None},

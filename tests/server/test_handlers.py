@@ -13,7 +13,11 @@ from harness import Layout, Server
 def configure(layout: Layout) -> str:
     """Names, options, scopes and mistakes."""
     environ = layout.apps / "environ.wsgi"
-    text = environ.read_text().replace("def application", "def handle_request").replace("return application", "return handle_request")
+    text = (
+        environ.read_text()
+        .replace("def application", "def handle_request")
+        .replace("return application", "return handle_request")
+    )
     handler = layout.write_app("handler.wsgi", text)
     layout.write_app("../htdocs/page.my", "hello\n")
     layout.write_app("../htdocs/sub/page.my", "hello\n")

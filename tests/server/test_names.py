@@ -140,7 +140,8 @@ def test_host_is_the_servers_without_a_header(site: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "name"), [("/callable/env", "second"), ("/callable/unset", "application"), ("/callable/global", "application")]
+    ("target", "name"),
+    [("/callable/env", "second"), ("/callable/unset", "application"), ("/callable/global", "application")],
 )
 def test_callable(site: Server, target: str, name: str) -> None:
     assert site.get(target).json()["callable_object"] == name
@@ -168,7 +169,7 @@ WSGIScriptAlias /host {script} application-group=%{{HOST}}
 def test_a_port_that_the_server_does_not_have(new_server: Any, mode: str) -> None:
     """The port of the Host header only counts when this server has it; so interpreters are counted."""
     server = new_server(port_in_host, mode=mode, ports=2).start()
-    own, other = server.layout.ports
+    own = server.layout.port
     for target in ("/resource", "/server", "/host"):
         names, interpreters = set(), set()
         for port in (own, 1, 2, 3, 81, 8443, 65535):

@@ -217,7 +217,11 @@ def test_look_alikes(site: Server, target: str, lines: list[str]) -> None:
     [
         (["X-Forwarded-For: 6.6.6.6", "X-Forwarded-For: 1.1.1.1"], "1.1.1.1", "1.1.1.1"),
         (["X-Forwarded-For: 1.1.1.1", "X-Forwarded-For: 10.0.0.1"], "1.1.1.1", "1.1.1.1, 10.0.0.1"),
-        (["X-Forwarded-For: 6.6.6.6", "x-forwarded-for: 1.1.1.1", "X-FORWARDED-FOR: 10.0.0.1"], "1.1.1.1", "1.1.1.1, 10.0.0.1"),
+        (
+            ["X-Forwarded-For: 6.6.6.6", "x-forwarded-for: 1.1.1.1", "X-FORWARDED-FOR: 10.0.0.1"],
+            "1.1.1.1",
+            "1.1.1.1, 10.0.0.1",
+        ),
         (["X-Forwarded-For: 6.6.6.6", "X_Forwarded_For: 10.0.0.1", "X-Forwarded-For: 1.1.1.1"], "1.1.1.1", "1.1.1.1"),
     ],
 )
@@ -338,7 +342,9 @@ def test_nothing_is_told_by_a_stranger(site: Server, target: str) -> None:
     changing = {"REMOTE_PORT", "mod_wsgi.request_id", "mod_wsgi.connection_id", "UNIQUE_ID", "mod_wsgi.thread_id",
                 "wsgi.input", "wsgi.errors", "mod_wsgi.server_pid"}  # fmt: skip
     changing |= {key for key in found if key.endswith("_start")}
-    assert {k: v for k, v in found.items() if k not in changing} == {k: v for k, v in plain.items() if k not in changing}
+    assert {k: v for k, v in found.items() if k not in changing} == {
+        k: v for k, v in plain.items() if k not in changing
+    }
 
 
 @pytest.mark.parametrize("value", ["/a/b", "//a//b", "a", "", "/"])

@@ -474,7 +474,12 @@ def test_chunked_upload_needs_the_directive(new_server: Any) -> None:
 
 @pytest.mark.parametrize(
     ("target", "method"),
-    [("/responses/method", "HEAD"), ("/head/on/method", "GET"), ("/head/off/method", "HEAD"), ("/head/auto/method", "GET")],
+    [
+        ("/responses/method", "HEAD"),
+        ("/head/on/method", "GET"),
+        ("/head/off/method", "HEAD"),
+        ("/head/auto/method", "GET"),
+    ],
 )
 def test_head_mapping(site: Server, target: str, method: str) -> None:
     """Off, On, and Auto with and without a filter that works on the content."""

@@ -10,7 +10,7 @@ import pytest
 from harness import Layout, Server, request
 
 MODULES = ("rewrite", "vhost_alias")
-PORTS = 2
+PORTS = 4
 
 
 def configure(layout: Layout) -> str:
@@ -98,6 +98,39 @@ WSGIScriptAlias /both {env} callable-object=second
         AcceptPathInfo Off
     </Directory>
 </VirtualHost>
+<VirtualHost *:{layout.ports[2]}>
+    ServerName third.invalid
+    WSGIScriptAliasMatch ^/rest(/.*)?$ {env}$1
+    WSGIScriptAliasMatch ^/prefix {env}
+    WSGIScriptAliasMatch /within/ {env}
+    WSGIScriptAliasMatch ^/folder/([a-z]+)/ {layout.apps}/scripts/$1.wsgi
+    WSGIScriptAliasMatch ^/file/([a-z]+) {layout.apps}/scripts/$1.wsgi
+    WSGIScriptAliasMatch ^/ten/(.)(.)(.)(.)(.)(.)(.)(.)(.)(.) {layout.apps}/scripts/$1$2$3$4$5$6$7$8$9$10.wsgi
+    WSGIScriptAliasMatch (x*) {env}
+    WSGIScriptAliasMatch ^/whole/([a-z]+)\\.(wsgi)/?$ {layout.apps}/scripts/$1.$2
+    WSGIScriptAliasMatch ^/maybe/(z)?(one) {layout.apps}/scripts/$2.wsgi
+    WSGIScriptAliasMatch ^/escaped/(one) {layout.apps}/scripts/\\$1.wsgi
+    WSGIScriptAliasMatch ^/ampersand/(one) {layout.apps}/scripts/&.wsgi
+    WSGIScriptAliasMatch ^/CASE {env}
+    WSGIScriptAliasMatch ^/(?i)nocase {env}
+    WSGIScriptAliasMatch ^/all$ {env}$0
+    WSGIScriptAliasMatch ^/options/(one|two) {layout.apps}/scripts/$1.wsgi application-group=not-$1 \
+        callable-object=second pass-authorization=On
+    WSGIScriptAliasMatch ^/swap/([^/]*)/([^/]*) {env}/$2/$1
+    WSGIScriptAliasMatch [/]$ {env}
+    WSGIScriptAlias /prefix/later {env} callable-object=second
+    WSGIScriptAlias /plain/ {env}
+    WSGIScriptAlias /slashed/ {env}/
+    WSGIScriptAlias /nofile/ {layout.apps}/scripts
+    WSGIScriptAlias nopath {env}
+    WSGIScriptAlias //double//x {env}
+    WSGIScriptAlias /en%20coded {env}
+    WSGIScriptAlias "/bla nk" {env}
+</VirtualHost>
+<VirtualHost *:{layout.ports[3]}>
+    ServerName fourth.invalid
+    WSGIScriptAliasMatch ^//* {env}
+</VirtualHost>
 <VirtualHost *:{layout.ports[1]}>
     ServerName second.invalid:80
     UseCanonicalName On
@@ -114,7 +147,7 @@ def site(running: Server) -> Any:
     """The file's server with the scripts that are reached in other ways than by alias."""
     layout = running.layout
     text = (layout.apps / "environ.wsgi").read_text()
-    for name in ("one.wsgi", "two.wsgi", "sub/three.wsgi"):
+    for name in ("one.wsgi", "two.wsgi", "sub/three.wsgi", "abcdefghia0.wsgi"):
         layout.write_app("scripts/" + name, text)
     for name in ("one.wsgi", "two.wsgi"):
         layout.write_app("shared/" + name, text)
@@ -195,6 +228,93 @@ def test_alias_of_mod_alias_wins(site: Server) -> None:
 
 def test_static_files_beside_it(site: Server) -> None:
     assert site.get("/page.html").body == b"static\n"
+
+
+# ---- regular expressions -------------------------------------------------------------------
+
+# Path, then SCRIPT_NAME, PATH_INFO and script; None: 404.
+MATCHES = [
+    ("/rest", "/rest", "", "environ.wsgi"),
+    ("/rest/", "/rest", "/", "environ.wsgi"),
+    ("/rest/x", "/rest", "/x", "environ.wsgi"),
+    ("/restx", None, None, None),
+    ("/prefix", "/prefix", "", "environ.wsgi"),
+    ("/prefix/x", "/prefix", "/x", "environ.wsgi"),
+    ("/prefix/later/x", "/prefix", "/later/x", "environ.wsgi"),
+    ("/prefixed", None, None, None),
+    ("/prefixed/x", None, None, None),
+    ("/within/", "/within/", "", "environ.wsgi"),
+    ("/a/within/", "/a/within/", "", "environ.wsgi"),
+    ("/a/within/x", None, None, None),
+    ("/folder/one/", "/folder/one/", "", "scripts/one.wsgi"),
+    ("/folder/one/x", None, None, None),
+    ("/folder/one", None, None, None),
+    ("/file/one/x", "/file/one", "/x", "scripts/one.wsgi"),
+    ("/file/onex", None, None, None),
+    ("/ten/abcdefghij/x", "/ten/abcdefghij", "/x", "scripts/abcdefghia0.wsgi"),
+    ("/xx", None, None, None),
+    ("/whole/one.wsgi", "/whole/one.wsgi", "", "scripts/one.wsgi"),
+    ("/whole/one.wsgi/", "/whole/one.wsgi/", "", "scripts/one.wsgi"),
+    ("/maybe/one/r", "/maybe/one", "/r", "scripts/one.wsgi"),
+    ("/escaped/one", None, None, None),
+    ("/ampersand/one", None, None, None),
+    ("/case", None, None, None),
+    ("/CASE/x", "/CASE", "/x", "environ.wsgi"),
+    ("/NoCase/x", "/NoCase", "/x", "environ.wsgi"),
+    ("/all", "", "/all", "environ.wsgi"),
+    ("/options/two/x", "/options/two", "/x", "scripts/two.wsgi"),
+    ("/swap/p/q/r", "/swap/p/q", "/q/p/r", "environ.wsgi"),
+    ("/", "", "/", "environ.wsgi"),
+    ("/anything/", "/anything/", "", "environ.wsgi"),
+    ("/plain", None, None, None),
+    ("/plain/x", None, None, None),
+    ("/slashed/x", "/slashed", "/x", "environ.wsgi"),
+    ("/nofile/one.wsgi", None, None, None),
+    ("/nopath", None, None, None),
+    ("/double/x/y", "/double/x", "/y", "environ.wsgi"),
+    ("//double/x", "/double/x", "", "environ.wsgi"),
+    ("/en%20coded", None, None, None),
+    ("/en%2520coded", "/en%20coded", "", "environ.wsgi"),
+    ("/bla%20nk/%20", "/bla nk", "/ ", "environ.wsgi"),
+]
+
+
+@pytest.mark.parametrize(("target", "script_name", "path_info", "script"), MATCHES)
+def test_matches(site: Server, target: str, script_name: str | None, path_info: str, script: str) -> None:
+    """Not anchored, empty matches ignored, $0 to $9 put in, and what follows the match kept."""
+    reply = request(site.layout.ports[2], "GET", target)
+    if script_name is None:
+        assert reply.status == 404
+        site.allow("WSGI0135")
+        return
+    found = reply.json()
+    assert (found["SCRIPT_NAME"], found["PATH_INFO"]) == (script_name, path_info)
+    assert found["SCRIPT_FILENAME"] == str(site.layout.apps / script)
+
+
+def test_match_of_the_root_keeps_the_path(site: Server) -> None:
+    for target, path_info in (("/", "/"), ("/a/b", "/a/b"), ("//a//b/", "/a/b/")):
+        found = request(site.layout.ports[3], "GET", target).json()
+        assert (found["SCRIPT_NAME"], found["PATH_INFO"]) == ("", path_info)
+
+
+def test_options_of_a_match(site: Server) -> None:
+    """Options are taken as they are: $1 is put into the target only."""
+    found = request(site.layout.ports[2], "GET", "/options/one", headers={"Authorization": "Basic eDp5"}).json()
+    assert found["mod_wsgi.application_group"] == "not-$1"
+    assert entry(found) == "second"
+    assert found["HTTP_AUTHORIZATION"] == "Basic eDp5"
+
+
+def test_directory_itself_is_403(site: Server) -> None:
+    assert site.get("/slash/").status == 403
+    site.expect_code(136, "scripts")
+    assert site.get("/folder").status == 301
+
+
+def test_missing_script_is_404(site: Server) -> None:
+    assert site.get("/folder/none.wsgi").status == 404
+    site.expect_code(135, "none.wsgi")
 
 
 # ---- handlers ------------------------------------------------------------------------------
@@ -337,6 +457,50 @@ def test_process_groups_by_location(new_server: Any) -> None:
     assert server.get("/app/hidden").status == 500
     server.expect_code(152, "hidden")
     assert request(server.layout.ports[1], "GET", "/app").json()["mod_wsgi.process_group"] == ("hidden")
+
+
+def allowed(layout: Layout) -> str:
+    """Allow-lists of process groups."""
+    env = layout.apps / "environ.wsgi"
+    return f"""
+WSGIDaemonProcess One threads=2
+WSGIDaemonProcess two threads=2
+WSGIScriptAlias /one {env} process-group=One
+WSGIScriptAlias /two {env} process-group=two
+WSGIScriptAlias /embedded {env}
+WSGIRestrictProcess one %{{GLOBAL}}
+<Location /two/inner>
+    WSGIRestrictProcess two
+</Location>
+<Location /one/inner>
+    WSGIRestrictProcess two
+</Location>
+<Location /embedded/inner>
+    WSGIRestrictProcess one two
+</Location>
+<Location /one/later>
+    WSGIRestrictProcess two
+    WSGIRestrictProcess %{{GLOBAL}} ONE
+</Location>
+"""
+
+
+def test_restrict_process(new_server: Any) -> None:
+    """An inner list replaces the outer one; names count whatever their case."""
+    server = new_server(allowed).start()
+    for target, status in (
+        ("/one", 200),
+        ("/two", 500),
+        ("/embedded", 200),
+        ("/two/inner", 200),
+        ("/one/inner", 500),
+        ("/embedded/inner", 500),
+        ("/one/later", 200),
+    ):
+        server.forget_logs()
+        assert server.get(target).status == status, target
+        if status == 500:
+            server.expect_code(149, "%{GLOBAL}" if "embedded" in target and not server.layout.module.peer else "")
 
 
 def test_group_without_any_daemon_process(new_server: Any) -> None:

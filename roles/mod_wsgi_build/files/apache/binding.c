@@ -6,6 +6,7 @@
 #include "daemon.h"
 #include "log.h"
 
+#include "ap_listen.h"
 #include "apr_strings.h"
 
 #include <string.h>
@@ -64,14 +65,40 @@ static void add_resource(struct found *found, const struct wsgi_alias *alias, co
     found->host = host;
 }
 
-/* As names.c expands it for a request that does not bring a port of its own. */
-static const char *server_name(apr_pool_t *pool, const server_rec *s)
+static int is_default_port(apr_port_t port)
+{
+    return port == DEFAULT_HTTP_PORT || port == DEFAULT_HTTPS_PORT;
+}
+
+/* The port that clients name, or 0: there are several. The default ports of
+ * both schemes are one: neither is part of a name. */
+static apr_port_t port_of(const server_rec *s)
+{
+    const ap_listen_rec *listener;
+    apr_port_t port = s->port;
+
+    for (listener = ap_listeners; s->port == 0 && listener != NULL; listener = listener->next) {
+        apr_port_t other = listener->bind_addr->port;
+
+        if (port != 0 && port != other && !(is_default_port(port) && is_default_port(other)))
+            return 0;
+        port = other;
+    }
+    return port;
+}
+
+/* As names.c expands it for a request that says the port it came by. */
+static void add_server(struct search *search, const server_rec *s)
 {
     const char *host = s->server_hostname != NULL ? s->server_hostname : "";
+    apr_port_t port = port_of(s);
 
-    if (s->port == 0 || s->port == DEFAULT_HTTP_PORT || s->port == DEFAULT_HTTPS_PORT)
-        return host;
-    return apr_psprintf(pool, "%s:%u", host, s->port);
+    if (port == 0)
+        search->found.several = 1;
+    else if (is_default_port(port))
+        add_name(&search->found, host);
+    else
+        add_name(&search->found, apr_psprintf(search->pool, "%s:%u", host, port));
 }
 
 /* One way to say the application group; alias NULL: of a handler script or an import. */
@@ -88,7 +115,7 @@ static void add(struct search *search, const char *name, const struct wsgi_alias
     } else if (strcmp(name, "%{GLOBAL}") == 0) {
         add_name(&search->found, "");
     } else if (strcmp(name, "%{SERVER}") == 0) {
-        add_name(&search->found, server_name(search->pool, s));
+        add_server(search, s);
     } else {
         search->found.several = 1;
     }
@@ -154,8 +181,6 @@ static void add_scopes(struct search *search, const struct wsgi_alias *alias, co
 static void look_at_alias(struct search *search, const struct wsgi_alias *alias,
                           const server_rec *s)
 {
-    if (alias->server != s && alias->server->is_virtual)
-        return;
     if (alias->process_group != NULL ? !may_mean(search, alias->process_group)
                                      : !is_delegated(search, s))
         return;
@@ -167,24 +192,35 @@ static void look_at_alias(struct search *search, const struct wsgi_alias *alias,
         add_scopes(search, alias, s);
 }
 
+/* Those of the main server are in every virtual host, too. */
 static void look_at_aliases(struct search *search)
 {
     const apr_array_header_t *aliases = search->settings->aliases;
     const server_rec *s;
     int i;
 
-    for (i = 0; i < aliases->nelts; i++)
-        for (s = search->main_server; s != NULL; s = s->next)
-            look_at_alias(search, APR_ARRAY_IDX(aliases, i, const struct wsgi_alias *), s);
+    for (i = 0; i < aliases->nelts; i++) {
+        const struct wsgi_alias *alias = APR_ARRAY_IDX(aliases, i, const struct wsgi_alias *);
+
+        if (alias->server->is_virtual)
+            look_at_alias(search, alias, alias->server);
+        for (s = search->main_server; s != NULL && !alias->server->is_virtual; s = s->next)
+            look_at_alias(search, alias, s);
+    }
 }
 
-static int is_delegated_anywhere(const struct search *search)
+/* Whether any scope at all is for the group. */
+static int is_mentioned(const struct search *search)
 {
-    const server_rec *s;
+    const apr_array_header_t *mentions = search->settings->mentions;
+    int i;
 
-    for (s = search->main_server; s != NULL; s = s->next)
-        if (is_delegated(search, s))
+    for (i = 0; i < mentions->nelts; i++) {
+        const struct wsgi_mention *mention = &APR_ARRAY_IDX(mentions, i, const struct wsgi_mention);
+
+        if (mention->is_process_group && may_mean(search, mention->name))
             return 1;
+    }
     return 0;
 }
 
@@ -198,7 +234,7 @@ static void look_at_handlers(struct search *search)
         const struct wsgi_handler_script *handler =
             &APR_ARRAY_IDX(handlers, i, const struct wsgi_handler_script);
 
-        if (handler->process_group == NULL && is_delegated_anywhere(search))
+        if (handler->process_group == NULL && is_mentioned(search))
             search->found.several = 1;
         else if (may_mean(search, handler->process_group))
             add(search, handler->application_group, NULL, search->main_server);

@@ -120,7 +120,9 @@ static int selects(const struct wsgi_scope *scope, const char *process_group)
     return scope->process_group == NULL || strcmp(scope->process_group, process_group) == 0;
 }
 
-static void put_section(struct wsgi_vars_writer *writer, const struct wsgi_scope *scope)
+/* The option of the group stands above sections for the whole process, as in mod_wsgi 6. */
+static void put_section(struct wsgi_vars_writer *writer, const struct wsgi_scope *scope,
+                        int has_option)
 {
     const char *group = scope->application_group;
     size_t size = group != NULL ? strlen(group) + 2 : 1;
@@ -134,7 +136,8 @@ static void put_section(struct wsgi_vars_writer *writer, const struct wsgi_scope
     wsgi_vars_put_text(writer, WSGI_PARAM_SCOPE, selector);
     free(selector);
     put_texts(writer, WSGI_PARAM_SCOPE_PYTHON_PATH, scope->python_path);
-    put_positive(writer, WSGI_PARAM_SCOPE_SWITCH_INTERVAL, scope->switch_interval);
+    if (group != NULL || !has_option)
+        put_positive(writer, WSGI_PARAM_SCOPE_SWITCH_INTERVAL, scope->switch_interval);
     put_flags(writer, scope);
 }
 
@@ -142,6 +145,7 @@ static void put_section(struct wsgi_vars_writer *writer, const struct wsgi_scope
 static void put_scopes(struct wsgi_vars_writer *writer, const struct wsgi_settings *settings,
                        const char *process_group, int64_t switch_interval)
 {
+    int has_option = *process_group != '\0' && switch_interval > 0;
     int level;
     int i;
 
@@ -154,7 +158,7 @@ static void put_scopes(struct wsgi_vars_writer *writer, const struct wsgi_settin
                 APR_ARRAY_IDX(settings->sections, i, const struct wsgi_scope *);
 
             if (specificity(scope) == level && selects(scope, process_group))
-                put_section(writer, scope);
+                put_section(writer, scope, has_option);
         }
 }
 

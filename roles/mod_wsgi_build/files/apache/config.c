@@ -12,7 +12,6 @@
 
 #define SETTINGS_KEY "pyweb.mod_wsgi settings"
 #define OPTION_NAME_ROOM 64
-#define OPTION_VALUE_ROOM 8192
 #define SECONDS_MAX 1e9
 
 /* ---- records ----------------------------------------------------------------------------- */
@@ -235,7 +234,7 @@ int wsgi_config_seconds(const char *text, int64_t least, int64_t *microseconds)
 const char *wsgi_config_options(cmd_parms *cmd, const char *line, wsgi_config_option_set *set,
                                 void *target)
 {
-    struct wsgi_option option = {.name_room = OPTION_NAME_ROOM, .value_room = OPTION_VALUE_ROOM};
+    struct wsgi_option option = {.name_room = OPTION_NAME_ROOM, .value_room = strlen(line) + 1};
 
     option.name = apr_palloc(cmd->temp_pool, option.name_room);
     option.value = apr_palloc(cmd->temp_pool, option.value_room);
@@ -261,10 +260,9 @@ const char *wsgi_config_options(cmd_parms *cmd, const char *line, wsgi_config_op
                                  cmd->cmd->name, line);
             break;
         case WSGI_OPTION_TOO_LONG:
-            error = apr_psprintf(cmd->pool,
-                                 "%s: an option is longer than %d bytes, or its name longer than "
-                                 "%d, at: %.60s",
-                                 cmd->cmd->name, OPTION_VALUE_ROOM - 1, OPTION_NAME_ROOM - 1, line);
+            error =
+                apr_psprintf(cmd->pool, "%s: the name of an option is longer than any, at: %.60s",
+                             cmd->cmd->name, line);
             break;
         }
         if (error != NULL)

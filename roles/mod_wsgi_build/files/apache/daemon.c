@@ -335,8 +335,8 @@ static const char *set_option(cmd_parms *cmd, void *target, const char *name, co
     if (*value != '\0')
         error = option->set(cmd->pool, group, option, apr_pstrdup(cmd->pool, value));
     if (error != NULL)
-        return apr_psprintf(cmd->pool, "WSGIDaemonProcess %s: option %s=%s: %s", group->name, name,
-                            value, error);
+        return apr_psprintf(cmd->pool, "WSGIDaemonProcess %s: option %s=%.200s: %s", group->name,
+                            name, value, error);
     note_later(group, option, value);
     group->written = apr_pstrcat(cmd->pool, group->written, name, "=", value, "\n", NULL);
     return NULL;

@@ -29,7 +29,8 @@
 
 #define DEFINE "DUMP_WSGI"
 
-/* ---- printing ---------------------------------------------------------------------------------- */
+/* ---- printing ----------------------------------------------------------------------------------
+ */
 
 /* "    label              text", the text of one line. Control characters of a URL stay out. */
 static void field(const char *label, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -73,8 +74,8 @@ static const char *title_of(apr_pool_t *pool, const server_rec *s)
         if (before != NULL && strcmp(before->virthost, record->virthost) == 0 &&
             before->host_port == record->host_port)
             continue;
-        addresses = apr_pstrcat(pool, addresses, before != NULL ? " " : "", record->virthost, port,
-                                NULL);
+        addresses =
+            apr_pstrcat(pool, addresses, before != NULL ? " " : "", record->virthost, port, NULL);
         before = record;
     }
     return apr_psprintf(pool, "virtual host %s (%s), %s", name, addresses, where_of(pool, s));
@@ -85,7 +86,8 @@ static const char *kind_of(const struct wsgi_alias *alias)
     return alias->regex != NULL ? "WSGIScriptAliasMatch" : "WSGIScriptAlias";
 }
 
-/* ---- what runs something ----------------------------------------------------------------------- */
+/* ---- what runs something -----------------------------------------------------------------------
+ */
 
 static void print_python(const char *interpreter, const struct wsgi_python *python,
                          const char *broken)
@@ -161,12 +163,14 @@ static void print_target(request_rec *r)
     print_application_group(r, &target);
     field("callable", "%s", target.callable_object);
     if (wsgi_config_directory(r)->dispatch.file != NULL)
-        field("may be changed by", "WSGIDispatchScript %s", wsgi_config_directory(r)->dispatch.file);
+        field("may be changed by", "WSGIDispatchScript %s",
+              wsgi_config_directory(r)->dispatch.file);
     if (status != OK)
         field("refused", "%d, WSGI%04u: %s", status, (unsigned)outcome.code, outcome.cause);
 }
 
-/* ---- mounts ------------------------------------------------------------------------------------ */
+/* ---- mounts ------------------------------------------------------------------------------------
+ */
 
 static apr_port_t port_of(const server_rec *s)
 {
@@ -250,7 +254,8 @@ static void print_server(apr_pool_t *pool, server_rec *s)
         print_mount(pool, s, &APR_ARRAY_IDX(aliases, i, struct wsgi_alias));
 }
 
-/* ---- the lines of the configuration ------------------------------------------------------------ */
+/* ---- the lines of the configuration ------------------------------------------------------------
+ */
 
 typedef void visit_line(const ap_directive_t *line, void *context);
 
@@ -297,8 +302,7 @@ static void print_decider(const ap_directive_t *line, void *context)
         if (deciders->count++ == 0)
             printf("scripts of other directives\n");
         printf("  %s %s\n", line->directive, line->args);
-        field("from", "%s:%d%s", line->filename, line->line_num,
-              scope_of(deciders->pool, line));
+        field("from", "%s:%d%s", line->filename, line->line_num, scope_of(deciders->pool, line));
     }
 }
 
@@ -335,9 +339,8 @@ static void count_line(const ap_directive_t *line, void *context)
         if (strncmp(word, "process-group=", 14) == 0) {
             const char *value = word + 14;
 
-            count_name(usage, *value == '"' || *value == '\''
-                                  ? ap_getword_conf(usage->pool, &value)
-                                  : value);
+            count_name(usage, *value == '"' || *value == '\'' ? ap_getword_conf(usage->pool, &value)
+                                                              : value);
         }
 }
 
@@ -370,7 +373,8 @@ static void print_group(apr_pool_t *pool, const struct wsgi_group *group)
     print_usage(pool, group);
 }
 
-/* ---- everything -------------------------------------------------------------------------------- */
+/* ---- everything --------------------------------------------------------------------------------
+ */
 
 static void dump_all(apr_pool_t *pool, server_rec *main_server)
 {
@@ -393,7 +397,8 @@ static void dump_all(apr_pool_t *pool, server_rec *main_server)
     walk_lines(ap_conftree, print_decider, &deciders);
 }
 
-/* ---- one URL ----------------------------------------------------------------------------------- */
+/* ---- one URL -----------------------------------------------------------------------------------
+ */
 
 static int is_listening(apr_port_t port)
 {
@@ -403,6 +408,14 @@ static int is_listening(apr_port_t port)
         if (listener->bind_addr != NULL && listener->bind_addr->port == port)
             return 1;
     return 0;
+}
+
+#define PORT_MAX 65535
+
+static int is_port(const char *text)
+{
+    return strspn(text, "0123456789") == strlen(text) && strlen(text) <= 5 && atoi(text) > 0 &&
+           atoi(text) <= PORT_MAX;
 }
 
 /* NULL, or what is wrong with the URL. */
@@ -424,7 +437,7 @@ static const char *read_url(apr_pool_t *pool, const char *text, apr_uri_t *url)
         return "user names and fragments are never sent to a server in a URL";
     if (url->port_str == NULL || *url->port_str == '\0')
         url->port = strcasecmp(url->scheme, "https") == 0 ? DEFAULT_HTTPS_PORT : DEFAULT_HTTP_PORT;
-    else if (url->port == 0)
+    else if (!is_port(url->port_str))
         return "its port is no number from 1 to 65535";
     return NULL;
 }
@@ -521,7 +534,8 @@ static int dump_url(apr_pool_t *pool, const char *text)
     return 0;
 }
 
-/* ---- the define -------------------------------------------------------------------------------- */
+/* ---- the define --------------------------------------------------------------------------------
+ */
 
 /* What stands behind "DUMP_WSGI=", "" without it; NULL: no dump is wanted. */
 static const char *wanted(void)

@@ -188,8 +188,9 @@ void wsgi_embedded_start(apr_pool_t *pchild, server_rec *main_server)
     host.problem = settings->embedded_broken;
     if (host.problem != NULL)
         return; /* said at start-up */
-    /* A Python without libpython is fine for daemons: only a request that needs it is told. */
-    optional = *settings->python->libpython == '\0';
+    /* A Python without libpython is fine for daemons: only a request that needs it is told. A
+     * script that decides needs it for every request. */
+    optional = *settings->python->libpython == '\0' && !settings->python_needed;
     host.problem = load_libpython(pchild, settings->python);
     if (host.problem == NULL)
         host.problem = start_engine(pchild, settings);

@@ -24,7 +24,8 @@ const char *wsgi_log_request_id(request_rec *r);
  * when outcome->silent). */
 void wsgi_log_outcome(request_rec *r, const struct wsgi_outcome *outcome);
 
-/* A record the application wrote, its place taken off if it has one: each line of `text` is one record, controls escaped by httpd. */
+/* A record the application wrote, its place taken off if it has one: each line of `text` is one
+ * record, controls escaped by httpd. */
 void wsgi_log_request_text(request_rec *r, int wire_level, const char *text, size_t size);
 void wsgi_log_server_text(server_rec *s, int wire_level, const char *text, size_t size);
 

@@ -149,44 +149,64 @@ int wsgi_resolve_names(apr_pool_t *pool, server_rec *main_server)
 
 /* ---- doubts -------------------------------------------------------------------------------- */
 
-/* Calls `look` for every place that names a process group, until it says 1. */
-typedef int look(void *context, const char *name, const char *what, const char *where);
+/* A place that names a process group: `name`, in "directive argument (where)". Says 1 to stop. */
+struct place {
+    const char *name;
+    const char *directive;
+    const char *argument;
+    const char *where;
+};
+typedef int look(void *context, const struct place *place);
 
-static const char *what_alias(apr_pool_t *pool, const struct wsgi_alias *alias)
+static const char *alias_directive(const struct wsgi_alias *alias)
 {
-    return apr_pstrcat(pool, alias->regex != NULL ? "WSGIScriptAliasMatch " : "WSGIScriptAlias ",
-                       alias->location, NULL);
+    return alias->regex != NULL ? "WSGIScriptAliasMatch" : "WSGIScriptAlias";
 }
 
-static int each_name(apr_pool_t *pool, const struct wsgi_settings *settings, look *look_at,
-                     void *context)
+static int each_alias(const struct wsgi_settings *settings, look *look_at, void *context)
 {
-    int found = 0;
     int i;
 
-    for (i = 0; i < settings->aliases->nelts && !found; i++) {
+    for (i = 0; i < settings->aliases->nelts; i++) {
         const struct wsgi_alias *alias =
             APR_ARRAY_IDX(settings->aliases, i, const struct wsgi_alias *);
+        const struct place place = {alias->process_group, alias_directive(alias), alias->location,
+                                    alias->where};
 
-        if (alias->process_group != NULL)
-            found = look_at(context, alias->process_group, what_alias(pool, alias), alias->where);
+        if (place.name != NULL && look_at(context, &place))
+            return 1;
     }
-    for (i = 0; i < settings->mentions->nelts && !found; i++) {
+    return 0;
+}
+
+static int each_scope(const struct wsgi_settings *settings, look *look_at, void *context)
+{
+    int i;
+
+    for (i = 0; i < settings->mentions->nelts; i++) {
         const struct wsgi_mention *mention =
             &APR_ARRAY_IDX(settings->mentions, i, const struct wsgi_mention);
+        const struct place place = {mention->name, "WSGIProcessGroup", mention->name,
+                                    mention->where};
 
-        if (mention->is_process_group)
-            found = look_at(context, mention->name, "WSGIProcessGroup", mention->where);
+        if (mention->is_process_group && look_at(context, &place))
+            return 1;
     }
-    for (i = 0; i < settings->handlers->nelts && !found; i++) {
+    for (i = 0; i < settings->handlers->nelts; i++) {
         const struct wsgi_handler_script *handler =
             &APR_ARRAY_IDX(settings->handlers, i, const struct wsgi_handler_script);
+        const struct place place = {handler->process_group, "WSGIHandlerScript", handler->name,
+                                    handler->file};
 
-        if (handler->process_group != NULL)
-            found = look_at(context, handler->process_group,
-                            apr_pstrcat(pool, "WSGIHandlerScript ", handler->name, NULL), NULL);
+        if (place.name != NULL && look_at(context, &place))
+            return 1;
     }
-    return found;
+    return 0;
+}
+
+static int each_place(const struct wsgi_settings *settings, look *look_at, void *context)
+{
+    return each_alias(settings, look_at, context) || each_scope(settings, look_at, context);
 }
 
 struct search {
@@ -202,29 +222,28 @@ static int is_global(const char *name)
 }
 
 /* A name that nobody has: requests are answered with 500. */
-static int look_for_unknown(void *context, const char *name, const char *what, const char *where)
+static int look_for_unknown(void *context, const struct place *place)
 {
     const struct search *search = context;
 
-    if (is_global(name) || *name == '%' || wsgi_group_find(search->settings->groups, name) != NULL)
+    if (is_global(place->name) || *place->name == '%' ||
+        wsgi_group_find(search->settings->groups, place->name) != NULL)
         return 0;
     wsgi_config_note_in_test(
         search->settings, search->main_server,
         apr_psprintf(search->pool,
-                     "%s%s%s%s: no WSGIDaemonProcess has the name \"%s\", so requests are answered "
-                     "with 500; add one, or correct the name",
-                     what, where != NULL ? " (" : "", where != NULL ? where : "",
-                     where != NULL ? ")" : "", name));
+                     "%s %s (%s): no WSGIDaemonProcess has the name \"%s\", so requests are "
+                     "answered with 500; add one, or correct the name",
+                     place->directive, place->argument, place->where, place->name));
     return 0;
 }
 
-static int look_for_use(void *context, const char *name, const char *what, const char *where)
+static int look_for_use(void *context, const struct place *place)
 {
     const struct search *search = context;
 
-    (void)what;
-    (void)where;
-    return strcmp(name, search->name) == 0 || (*name == '%' && !is_global(name));
+    return strcmp(place->name, search->name) == 0 ||
+           (*place->name == '%' && !is_global(place->name));
 }
 
 static int is_imported(const struct wsgi_settings *settings, const char *name)
@@ -248,8 +267,7 @@ static void doubt_unused(struct search *search)
             APR_ARRAY_IDX(settings->groups, i, const struct wsgi_group *);
 
         search->name = group->name;
-        if (is_imported(settings, group->name) ||
-            each_name(search->pool, settings, look_for_use, search))
+        if (is_imported(settings, group->name) || each_place(settings, look_for_use, search))
             continue;
         wsgi_config_note_in_test(
             search->settings, search->main_server,
@@ -305,13 +323,14 @@ static void doubt_embedded(struct search *search)
             continue;
         wsgi_config_note_in_test(
             search->settings, search->main_server,
-            apr_psprintf(search->pool,
-                         "%s (%s): names no process group and no WSGIProcessGroup applies, so its "
-                         "application runs in Apache's own processes, although there are process "
-                         "groups: %s; add process-group=<name>, or process-group=%%{GLOBAL} if "
-                         "this is meant",
-                         what_alias(search->pool, alias), alias->where,
-                         group_names(search->pool, settings)));
+            apr_psprintf(
+                search->pool,
+                "%s %s (%s): names no process group and no WSGIProcessGroup applies, so its "
+                "application runs in Apache's own processes, although there are process "
+                "groups: %s; add process-group=<name>, or process-group=%%{GLOBAL} if "
+                "this is meant",
+                alias_directive(alias), alias->location, alias->where,
+                group_names(search->pool, settings)));
     }
 }
 
@@ -320,7 +339,7 @@ void wsgi_resolve_doubts(apr_pool_t *pool, server_rec *main_server)
     struct search search = {
         .pool = pool, .settings = wsgi_config_settings(main_server), .main_server = main_server};
 
-    each_name(pool, search.settings, look_for_unknown, &search);
+    each_place(search.settings, look_for_unknown, &search);
     doubt_unused(&search);
     doubt_embedded(&search);
 }

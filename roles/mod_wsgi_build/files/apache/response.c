@@ -359,7 +359,8 @@ static int cut(struct wsgi_response *response)
     return OK;
 }
 
-/* What comes next may be a script: it gets REDIRECT_SCRIPT_NAME and so on, as after a CGI script. */
+/* What comes next may be a script: it gets REDIRECT_SCRIPT_NAME and so on, as after a CGI script.
+ */
 static void remember(const struct wsgi_response *response)
 {
     if (response->vars != NULL)

@@ -19,7 +19,7 @@ struct wsgi_response {
     int replaced;         /* WSGIErrorOverride: httpd's own page instead of this response */
     apr_int64_t promised; /* Content-Length of the head, -1 when there was none */
     const struct wsgi_vars_writer *vars; /* of the request, once it was run; else NULL */
-    apr_int64_t sent;                    /* body bytes accepted so far; surplus over `promised` is cut */
+    apr_int64_t sent; /* body bytes accepted so far; surplus over `promised` is cut */
 };
 
 void wsgi_response_init(struct wsgi_response *response, request_rec *r, int is_daemon);

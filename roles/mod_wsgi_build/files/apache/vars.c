@@ -410,7 +410,8 @@ int wsgi_vars_build(request_rec *r, const struct wsgi_target *target, int has_bo
     return wsgi_vars_end(writer);
 }
 
-/* ---- for an internal redirect ----------------------------------------------------------------- */
+/* ---- for an internal redirect -----------------------------------------------------------------
+ */
 
 /* Parameters that an application sees under these names. */
 static const struct {

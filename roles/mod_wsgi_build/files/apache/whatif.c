@@ -22,7 +22,8 @@ static struct {
     struct ap_logconf quiet;
 } state;
 
-/* ---- past access control ----------------------------------------------------------------------- */
+/* ---- past access control -----------------------------------------------------------------------
+ */
 
 /* header_parser, the last: access control comes next, which may ask a script and so Python. It is
  * skipped for a request whose predecessor was let in under the same configuration. */
@@ -68,7 +69,8 @@ void wsgi_whatif_prepare(apr_pool_t *pool)
     apr_hook_sort_all();
 }
 
-/* ---- a connection and a request of its own ----------------------------------------------------- */
+/* ---- a connection and a request of its own -----------------------------------------------------
+ */
 
 static apr_sockaddr_t *make_address(apr_pool_t *pool, const char *ip, apr_port_t port)
 {
@@ -143,7 +145,8 @@ static void write_head(request_rec *r, const char *host, apr_port_t port, const 
     ap_update_vhost_from_headers(r);
 }
 
-/* ---- which virtual host ------------------------------------------------------------------------ */
+/* ---- which virtual host ------------------------------------------------------------------------
+ */
 
 static request_rec *ask_at(apr_pool_t *pool, const char *ip, const char *host, apr_port_t port,
                            const char *target)
@@ -190,9 +193,9 @@ static request_rec *find_by_name(apr_pool_t *pool, const char *host, apr_port_t 
             if (record->host_port != 0 && record->host_port != port)
                 continue;
             r = ask_at(pool, address_of(pool, record), host, port, target);
-            if (r != NULL && (only != NULL ? r->server == only
-                                           : r->server == s &&
-                                                 ap_matches_request_vhost(r, host, port)))
+            if (r != NULL &&
+                (only != NULL ? r->server == only
+                              : r->server == s && ap_matches_request_vhost(r, host, port)))
                 return r;
         }
     }
@@ -248,6 +251,8 @@ request_rec *wsgi_whatif_ask(apr_pool_t *pool, const char *host, apr_port_t port
         return NULL;
     state.asked = r;
     r->per_dir_config = r->server->lookup_defaults;
+    if (strlen(r->the_request) > (apr_size_t)r->server->limit_req_line)
+        r->status = HTTP_REQUEST_URI_TOO_LARGE;
     set_environment(r);
     *status = r->status == HTTP_OK ? ap_process_request_internal(r) : r->status;
     return r;

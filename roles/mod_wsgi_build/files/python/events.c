@@ -217,9 +217,8 @@ void wsgi_events_started(struct wsgi_run *run, PyObject **callable, PyObject *en
     put_connects(payload, run);
     put_seconds(payload, "application_start", run->application_start, 1e6);
     put_object(payload, "application_object", *callable);
-    put(payload, "callable_object", PyUnicode_DecodeLatin1(run->call.callable,
-                                                           (Py_ssize_t)strlen(run->call.callable),
-                                                           NULL));
+    put(payload, "callable_object",
+        PyUnicode_DecodeLatin1(run->call.callable, (Py_ssize_t)strlen(run->call.callable), NULL));
     put_object(payload, "request_environ", environ);
     tell(run, "request_started", payload);
     if (payload != NULL)
@@ -334,7 +333,8 @@ static void *visit(void *argument)
     struct wsgi_thread *thread = wsgi_thread_self();
 
     if (thread == NULL || wsgi_interp_attach(notice->interp, thread) != 0) {
-        wsgi_log(WSGI_LOG_ERR, NULL, "subscribers in interpreter '%s' are not told: no thread state",
+        wsgi_log(WSGI_LOG_ERR, NULL,
+                 "subscribers in interpreter '%s' are not told: no thread state",
                  notice->interp->name);
         return NULL;
     }

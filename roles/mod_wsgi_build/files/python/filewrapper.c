@@ -228,7 +228,8 @@ static void wrapper_dealloc(PyObject *self)
 }
 
 static PyMethodDef wrapper_methods[] = {
-    {"close", wrapper_close, METH_NOARGS, "close($self, /)\n--\n\nCloses the wrapped file, if it can be closed."},
+    {"close", wrapper_close, METH_NOARGS,
+     "close($self, /)\n--\n\nCloses the wrapped file, if it can be closed."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -238,21 +239,17 @@ static PyGetSetDef wrapper_members[] = {
     {NULL, NULL, NULL, NULL, NULL},
 };
 
-PyDoc_STRVAR(wrapper_doc, "FileWrapper(filelike, blksize=8192)\n--\n\n"
-                          "Iterates over filelike.read(blksize). A regular file that an application "
-                          "returns\nin it is sent by the server.");
+PyDoc_STRVAR(wrapper_doc,
+             "FileWrapper(filelike, blksize=8192)\n--\n\n"
+             "Iterates over filelike.read(blksize). A regular file that an application "
+             "returns\nin it is sent by the server.");
 
 static PyType_Slot wrapper_slots[] = {
-    {Py_tp_doc, (void *)wrapper_doc},
-    {Py_tp_new, (void *)wrapper_new},
-    {Py_tp_dealloc, (void *)wrapper_dealloc},
-    {Py_tp_traverse, (void *)wrapper_traverse},
-    {Py_tp_clear, (void *)wrapper_clear},
-    {Py_tp_iter, (void *)wrapper_iter},
-    {Py_tp_iternext, (void *)wrapper_next},
-    {Py_tp_methods, wrapper_methods},
-    {Py_tp_getset, wrapper_members},
-    {0, NULL},
+    {Py_tp_doc, (void *)wrapper_doc},         {Py_tp_new, (void *)wrapper_new},
+    {Py_tp_dealloc, (void *)wrapper_dealloc}, {Py_tp_traverse, (void *)wrapper_traverse},
+    {Py_tp_clear, (void *)wrapper_clear},     {Py_tp_iter, (void *)wrapper_iter},
+    {Py_tp_iternext, (void *)wrapper_next},   {Py_tp_methods, wrapper_methods},
+    {Py_tp_getset, wrapper_members},          {0, NULL},
 };
 
 static PyType_Spec wrapper_spec = {

@@ -28,8 +28,9 @@ struct input_object {
 };
 
 PyDoc_STRVAR(input_doc, "The request body, as a binary file that can only be read forward.");
-PyDoc_STRVAR(read_doc, "read($self, size=-1, /)\n--\n\n"
-                       "Exactly size bytes unless the body ends before; negative or None: the rest.");
+PyDoc_STRVAR(read_doc,
+             "read($self, size=-1, /)\n--\n\n"
+             "Exactly size bytes unless the body ends before; negative or None: the rest.");
 PyDoc_STRVAR(readline_doc, "readline($self, size=-1, /)\n--\n\n"
                            "The next line with its end, or size bytes of it.");
 PyDoc_STRVAR(readlines_doc, "readlines($self, hint=-1, /)\n--\n\n"
@@ -354,8 +355,7 @@ static PyMethodDef input_methods[] = {
 static PyType_Slot input_slots[] = {
     {Py_tp_dealloc, (void *)input_dealloc}, {Py_tp_iter, (void *)PyObject_SelfIter},
     {Py_tp_iternext, (void *)input_next},   {Py_tp_methods, input_methods},
-    {Py_tp_doc, (void *)input_doc},
-    WSGI_COMPAT_SLOT_CLOSED{0, NULL},
+    {Py_tp_doc, (void *)input_doc},         WSGI_COMPAT_SLOT_CLOSED{0, NULL},
 };
 
 static PyType_Spec input_spec = {

@@ -89,11 +89,11 @@ static PyMethodDef log_method = {"log", log_record, METH_VARARGS, NULL};
 PyObject *wsgi_loghandler_make(void)
 {
     PyObject *log = PyCFunction_New(&log_method, NULL);
-    PyObject *names = log != NULL ? Py_BuildValue("{s:O,s:s,s:O,s:L}", "__builtins__",
-                                                  PyEval_GetBuiltins(), "__name__", "mod_wsgi",
-                                                  "log", log, "wanted",
-                                                  (long long)wsgi_process.settings.log_level)
-                                  : NULL;
+    PyObject *names = log != NULL
+                          ? Py_BuildValue("{s:O,s:s,s:O,s:L}", "__builtins__", PyEval_GetBuiltins(),
+                                          "__name__", "mod_wsgi", "log", log, "wanted",
+                                          (long long)wsgi_process.settings.log_level)
+                          : NULL;
     PyObject *done = names != NULL ? PyRun_String(class_code, Py_file_input, names, names) : NULL;
     PyObject *type = done != NULL ? PyDict_GetItemString(names, "LogHandler") : NULL;
 

@@ -174,10 +174,11 @@ PyDoc_STRVAR(request_metrics_doc, "request_metrics($module, /)\n--\n\n"
                                   "None: this version records no metrics.");
 PyDoc_STRVAR(server_metrics_doc, "server_metrics($module, /)\n--\n\n"
                                  "None: this version does not show the server's scoreboard.");
-PyDoc_STRVAR(timeout_doc,
-             "A request took longer than it may. Not an Exception, so that 'except Exception:' lets "
-             "it\npass; the client gets 504. It may be caught to clean up, and should be raised "
-             "again.");
+PyDoc_STRVAR(
+    timeout_doc,
+    "A request took longer than it may. Not an Exception, so that 'except Exception:' lets "
+    "it\npass; the client gets 504. It may be caught to clean up, and should be raised "
+    "again.");
 
 static PyMethodDef methods[] = {
     {"subscribe_events", subscribe_events, METH_O, subscribe_events_doc},
@@ -199,8 +200,8 @@ static int make_types(PyObject *module, struct module_state *state)
     state->input_type = wsgi_input_make_type(module);
     state->log_type = wsgi_stream_make_type(module);
     state->wrapper_type = wsgi_wrapper_make_type(module);
-    state->timeout =
-        PyErr_NewExceptionWithDoc("mod_wsgi.RequestTimeout", timeout_doc, PyExc_BaseException, NULL);
+    state->timeout = PyErr_NewExceptionWithDoc("mod_wsgi.RequestTimeout", timeout_doc,
+                                               PyExc_BaseException, NULL);
     state->active = PyDict_New();
     if (state->adapter_type == NULL || state->input_type == NULL || state->log_type == NULL ||
         state->wrapper_type == NULL || state->timeout == NULL || state->active == NULL)
@@ -268,14 +269,10 @@ static PyModuleDef_Slot slots[] = {
 };
 
 PyModuleDef wsgi_module_mod_wsgi = {
-    PyModuleDef_HEAD_INIT,
-    .m_name = "mod_wsgi",
-    .m_doc = module_doc,
-    .m_size = sizeof(struct module_state),
-    .m_methods = methods,
-    .m_slots = slots,
-    .m_traverse = traverse_state,
-    .m_clear = clear_state,
+    PyModuleDef_HEAD_INIT,        .m_name = "mod_wsgi",
+    .m_doc = module_doc,          .m_size = sizeof(struct module_state),
+    .m_methods = methods,         .m_slots = slots,
+    .m_traverse = traverse_state, .m_clear = clear_state,
     .m_free = free_state,
 };
 

@@ -315,9 +315,9 @@ PyDoc_STRVAR(start_response_doc,
              "Sets status and headers of the response, see PEP 3333. Returns write().");
 PyDoc_STRVAR(write_doc, "write($self, data, /)\n--\n\nSends bytes to the client at once.");
 
-static PyMethodDef start_response_method = {
-    "start_response", (PyCFunction)(void (*)(void))start_response, METH_FASTCALL,
-    start_response_doc};
+static PyMethodDef start_response_method = {"start_response",
+                                            (PyCFunction)(void (*)(void))start_response,
+                                            METH_FASTCALL, start_response_doc};
 static PyMethodDef write_method = {"write", write_data, METH_O, write_doc};
 
 static PyObject *write_function(PyObject *adapter)

@@ -46,9 +46,10 @@ static PyObject *install(PyModuleDef *def)
     PyObject *spec = make_spec(def->m_name);
     PyObject *module = spec != NULL ? PyModule_FromDefAndSpec(def, spec) : NULL;
 
-    if (module != NULL && (PyModule_ExecDef(module, def) != 0 ||
-                           PyObject_SetAttrString(module, "__spec__", spec) != 0 ||
-                           PyDict_SetItemString(PyImport_GetModuleDict(), def->m_name, module) != 0))
+    if (module != NULL &&
+        (PyModule_ExecDef(module, def) != 0 ||
+         PyObject_SetAttrString(module, "__spec__", spec) != 0 ||
+         PyDict_SetItemString(PyImport_GetModuleDict(), def->m_name, module) != 0))
         Py_CLEAR(module);
     Py_XDECREF(spec);
     return module;
@@ -89,7 +90,8 @@ static PyObject *find_package(void)
 {
     PyObject *machinery = PyImport_ImportModule("importlib.machinery");
     PyObject *finder = machinery != NULL ? PyObject_GetAttrString(machinery, "PathFinder") : NULL;
-    PyObject *spec = finder != NULL ? PyObject_CallMethod(finder, "find_spec", "s", "mod_wsgi") : NULL;
+    PyObject *spec =
+        finder != NULL ? PyObject_CallMethod(finder, "find_spec", "s", "mod_wsgi") : NULL;
     PyObject *places = spec != NULL && spec != Py_None
                            ? PyObject_GetAttrString(spec, "submodule_search_locations")
                            : NULL;

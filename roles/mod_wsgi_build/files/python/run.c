@@ -282,8 +282,7 @@ int wsgi_run_request(const struct wsgi_request *request, const struct wsgi_trans
     if (!wsgi_process.embedded)
         run.call.daemon_start = wsgi_clock_wall();
     if (run.thread->number == 0)
-        run.thread->number =
-            __atomic_add_fetch(&wsgi_process.thread_count, 1, __ATOMIC_RELAXED);
+        run.thread->number = __atomic_add_fetch(&wsgi_process.thread_count, 1, __ATOMIC_RELAXED);
     pthread_mutex_init(&run.lock, NULL);
     result = run_in_interp(&run);
     pthread_mutex_destroy(&run.lock);

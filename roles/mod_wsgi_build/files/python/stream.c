@@ -381,10 +381,8 @@ static PyGetSetDef log_members[] = {
 };
 
 static PyType_Slot log_slots[] = {
-    {Py_tp_dealloc, (void *)log_dealloc},
-    {Py_tp_doc, (void *)log_doc},
-    {Py_tp_methods, log_methods},
-    {Py_tp_getset, log_members},
+    {Py_tp_dealloc, (void *)log_dealloc}, {Py_tp_doc, (void *)log_doc},
+    {Py_tp_methods, log_methods},         {Py_tp_getset, log_members},
     WSGI_COMPAT_SLOT_CLOSED{0, NULL},
 };
 

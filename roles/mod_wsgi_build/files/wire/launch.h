@@ -21,9 +21,9 @@
 #define WSGI_FD_LAUNCH 6   /* memfd that holds the launch block (vars.h); read, then closed */
 #define WSGI_FD_LAST 6
 
-/* A record on the log pipe: WSGI_LOG_MARK, a digit (syslog level), text, newline; or in place of the
- * digit a letter from 'a' on, then the text begins as WSGI_LOG_PLACED says. A line without
- * the mark is what the application or a library printed. */
+/* A record on the log pipe: WSGI_LOG_MARK, a digit (syslog level), text, newline; or in place of
+ * the digit a letter from 'a' on, then the text begins as WSGI_LOG_PLACED says. A line without the
+ * mark is what the application or a library printed. */
 #define WSGI_LOG_MARK '\001'
 
 /* Messages on the control socket, one struct each. */

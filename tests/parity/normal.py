@@ -116,9 +116,13 @@ VOLATILE: Mapping[str, tuple[str, Callable[[Any, Moment], bool]]] = {
 def environ(found: Mapping[str, Any], server: Server, now: Moment) -> dict[str, Any]:
     """An environ as JSON, comparable."""
     made: dict[str, Any] = {}
-    for key, value in found.items():
+    for name, value in found.items():
+        key = name
+        # An internal redirect keeps the variables of the request before under another name.
+        while key.startswith("REDIRECT_") and key not in VOLATILE:
+            key = key.removeprefix("REDIRECT_")
         placeholder, test = VOLATILE.get(key, ("", None))
-        made[key] = placeholder if test and test(value, now) else tree(value, server)
+        made[name] = placeholder if test and test(value, now) else tree(value, server)
     return made
 
 

@@ -303,10 +303,7 @@ def test_bad_entries_of_a_path(host: Host) -> None:
         layer("", paths=("/nor/does/this",)),
     )
     log = site.daemon.log
-    assert (
-        "option python-path of WSGIDaemonProcess names /does/not/exist, where nothing can be imported from: No such"
-        in log
-    )
+    assert "option python-path of WSGIDaemonProcess names /does/not/exist (No such file or directory), where" in log
     assert log.count("WSGI1020") == 2
     assert site.ask("sys.path")[:3] == ["/nor/does/this", "/does/not/exist", str(good)]
 

@@ -9,6 +9,7 @@
 #include "probe.h"
 #include "python.h"
 #include "resolve.h"
+#include "slots.h"
 
 #include "apr_strings.h"
 #include "http_core.h"
@@ -21,8 +22,9 @@
 #include <unistd.h>
 
 #define FALLBACK_LOCALE "C.UTF-8"
-/* Room for ".<pid>.<generation>" in a socket's name; ".<group>.<slot>.sock" is known. */
-#define PID_AND_GENERATION_MAX ".4194304.999999"
+/* The longest that a socket's name may come to hold. */
+#define PID_MAX_OF_LINUX 4194304
+#define GENERATION_MAX 999999
 
 /* ---- one group ----------------------------------------------------------------------------- */
 
@@ -70,8 +72,10 @@ static const char *check_socket(apr_pool_t *pool, const struct wsgi_settings *se
 
     if (settings->socket_prefix == NULL)
         return "WSGISocketPrefix: httpd has no runtime directory; give an absolute path";
-    longest = apr_psprintf(pool, "%s" PID_AND_GENERATION_MAX ".%d.%d.sock", settings->socket_prefix,
-                           group->id, 2 * group->processes - 1);
+    longest = apr_psprintf(
+        pool, "%s.%d.%d%s",
+        wsgi_slots_socket_stem(pool, settings->socket_prefix, PID_MAX_OF_LINUX, GENERATION_MAX),
+        group->id, 2 * group->processes - 1, wsgi_slots_socket_suffix(settings->socket_prefix));
     if (strlen(longest) >= sizeof(((struct sockaddr_un *)0)->sun_path))
         return apr_psprintf(pool,
                             "WSGISocketPrefix (%s): with %s a socket's path may have %lu bytes, "

@@ -190,12 +190,43 @@ static struct wsgi_slots *make_empty(apr_pool_t *pool, const struct wsgi_group *
     return slots;
 }
 
+/* Longer than that, a full name would not be sure to fit into sun_path. */
+#define LONG_PREFIX 70
+
+static const char *base36(apr_pool_t *pool, unsigned long number)
+{
+    char digits[16];
+    char *at = digits + sizeof(digits);
+
+    *--at = '\0';
+    do {
+        *--at = "0123456789abcdefghijklmnopqrstuvwxyz"[number % 36];
+        number /= 36;
+    } while (number > 0);
+    return apr_pstrdup(pool, at);
+}
+
+const char *wsgi_slots_socket_stem(apr_pool_t *pool, const char *prefix, long pid, int generation)
+{
+    if (strlen(prefix) <= LONG_PREFIX)
+        return apr_psprintf(pool, "%s.%ld.%d", prefix, pid, generation);
+    return apr_pstrcat(pool, prefix, ".", base36(pool, (unsigned long)pid), ".",
+                       base36(pool, (unsigned long)generation), NULL);
+}
+
+const char *wsgi_slots_socket_suffix(const char *prefix)
+{
+    return strlen(prefix) <= LONG_PREFIX ? ".sock" : "";
+}
+
 struct wsgi_slots *wsgi_slots_create(apr_pool_t *pool, const struct wsgi_group *group,
                                      int generation,
                                      const struct wsgi_supervisor_settings *settings,
                                      const char **error)
 {
     struct wsgi_slots *slots = make_empty(pool, group);
+    const char *stem =
+        wsgi_slots_socket_stem(pool, settings->socket_prefix, (long)getpid(), generation);
     int i;
 
     *error = NULL;
@@ -205,9 +236,8 @@ struct wsgi_slots *wsgi_slots_create(apr_pool_t *pool, const struct wsgi_group *
         *error = system_error(pool, "cannot make shared memory", NULL);
     }
     for (i = 0; i < slots->count && !*error; i++) {
-        slots->slot[i].path =
-            apr_psprintf(pool, "%s.%" APR_PID_T_FMT ".%d.%d.%d.sock", settings->socket_prefix,
-                         getpid(), generation, group->id, i);
+        slots->slot[i].path = apr_psprintf(pool, "%s.%d.%d%s", stem, group->id, i,
+                                           wsgi_slots_socket_suffix(settings->socket_prefix));
         *error = make_slot(pool, &slots->slot[i], group, settings);
     }
     if (*error) {

@@ -93,6 +93,12 @@ struct wsgi_slots *wsgi_slots_create(apr_pool_t *pool, const struct wsgi_group *
                                      int generation,
                                      const struct wsgi_supervisor_settings *settings,
                                      const char **error);
+/* What the sockets of one generation begin with, "PREFIX.PID.GENERATION", and what they end in:
+ * ".GROUP.SLOT" and the suffix follow. Behind a long prefix the numbers are to base 36 and there
+ * is no suffix, so that any prefix which mod_wsgi 6 can use fits here, too. */
+const char *wsgi_slots_socket_stem(apr_pool_t *pool, const char *prefix, long pid, int generation);
+const char *wsgi_slots_socket_suffix(const char *prefix);
+
 /* Closes the descriptors of this process; what is shared stays. */
 void wsgi_slots_close(struct wsgi_slots *slots);
 void wsgi_slots_unlink(const struct wsgi_slots *slots);

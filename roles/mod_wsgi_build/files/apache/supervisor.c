@@ -118,17 +118,23 @@ static void remember_old(struct parent *p)
 /* Sockets of a generation whose supervisor could not remove them itself. */
 static void remove_sockets(const char *prefix, int generation)
 {
-    char pattern[256];
+    apr_pool_t *pool;
+    const char *pattern;
     glob_t found;
     size_t i;
 
-    snprintf(pattern, sizeof(pattern), "%s.%ld.%d.*.sock", prefix, (long)getpid(), generation);
+    if (apr_pool_create(&pool, NULL) != APR_SUCCESS) {
+        return;
+    }
+    pattern = apr_pstrcat(pool, wsgi_slots_socket_stem(pool, prefix, (long)getpid(), generation),
+                          ".*", NULL);
     if (glob(pattern, GLOB_NOSORT, NULL, &found) == 0) {
         for (i = 0; i < found.gl_pathc; i++) {
             unlink(found.gl_pathv[i]);
         }
         globfree(&found);
     }
+    apr_pool_destroy(pool);
 }
 
 static void old_supervisor_ended(struct watched *watched, int status)

@@ -176,8 +176,8 @@ class Side:
         return "\n".join(log.tail(12) for log in self.server.all_logs() if log.lines())
 
     def _loads_failed(self, due: set[str]) -> bool:
-        """Whether the number of a failed load is there, and no other than its repetitions is due."""
-        return not self.peer and bool(set(self._codes()) & due & LOAD_CODES) and due <= LOAD_CODES | AGAIN
+        """Whether a number is there that stands for the others that 6.1.1 has."""
+        return not self.peer and bool(set(self._codes()) & (due - AGAIN)) and bool(due & AGAIN)
 
     def _codes(self) -> dict[str, str]:
         """Numbers and their levels."""

@@ -18,6 +18,9 @@ Diffs = dict[str, str]  # part -> what differs, in words
 LOAD_CODES = {"WSGI0105", "WSGI0106", "WSGI0107", "WSGI0108", "WSGI0109", "WSGI0110"}
 # Numbers by which 6.1.1 says once more that a script could not be loaded.
 AGAIN = {"WSGI0174", "WSGI0175", "WSGI0057"}
+# What 6.1.1 raises by itself about a value of the wrong type, and what ours says instead.
+OWN_ERRORS = {"TypeError", "UnicodeEncodeError"}
+INSTEAD = {"WSGI0179", "WSGI1003"}
 UNREADABLE = {"FileNotFoundError", "IsADirectoryError", "NotADirectoryError", "PermissionError"}
 SCRIPT = re.compile(r"^\[script [^\]]*\] ")
 
@@ -35,6 +38,16 @@ def log_of_peer(peer: Mapping[str, Any], ours: Mapping[str, Any]) -> tuple[dict[
         codes = {code: level for code, level in codes.items() if code not in AGAIN}
         used.add("D10")
     mine = ours.get("codes", {})
+    again = set(codes) - set(mine)
+    if mine and again and again <= AGAIN and set(mine) <= set(codes):
+        codes = dict(mine)
+        used.add("D10")
+    raised = set(peer.get("exceptions", ()))
+    if raised and raised <= OWN_ERRORS and not ours.get("exceptions"):
+        made["exceptions"] = []
+        used.add("D51")
+        if set(codes) ^ set(mine) in [{"WSGI0174", number} for number in INSTEAD] and "WSGI0174" in codes:
+            codes = dict(mine)
     hints = {code: level for code, level in mine.items() if _hint(code, level) and code not in codes}
     if hints:
         codes = dict(sorted({**codes, **hints}.items()))

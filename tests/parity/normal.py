@@ -117,7 +117,7 @@ def environ(found: Mapping[str, Any], server: Server, now: Moment) -> dict[str, 
     """An environ as JSON, comparable."""
     made: dict[str, Any] = {}
     for key, value in found.items():
-        placeholder, test = VOLATILE.get(key, ("", None))
+        placeholder, test = VOLATILE.get(key.removeprefix("REDIRECT_"), ("", None))
         made[key] = placeholder if test and test(value, now) else tree(value, server)
     return made
 

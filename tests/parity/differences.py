@@ -47,6 +47,7 @@ DIFFERENCES: dict[str, str] = {
     "D61": CASES,
     "D62": CASES,
     "D63": CASES,
+    "D64": CASES,
 }
 
 

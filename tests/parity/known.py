@@ -54,8 +54,8 @@ def log_of_peer(peer: Mapping[str, Any], ours: Mapping[str, Any]) -> tuple[dict[
         used.add("D14")
     if peer:
         made["codes"] = codes
-    if {"WSGI0105", "WSGI0106"} & set(mine) and UNREADABLE & set(peer.get("exceptions", ())) and not ours["exceptions"]:
-        made["exceptions"] = []
+    if {"WSGI0105", "WSGI0106"} & set(mine) and UNREADABLE & set(peer.get("exceptions", ())) - set(ours["exceptions"]):
+        made["exceptions"] = [name for name in peer["exceptions"] if name not in UNREADABLE]
         used.add("D12")
     if ours.get("said") is not None:
         said = [(level, SCRIPT.sub("", text)) for level, text in peer["said"]]

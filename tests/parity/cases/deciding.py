@@ -304,7 +304,8 @@ CASES: tuple[Case, ...] = (
         "X-Password",
         ("3.5-user-other",),
         "".join(
-            f"{word} 500 WSGI0177\n" for word in ["nobytes", "zero", "one", "float", "lying", "object", "bytes-x", "list:", "list:text-x"]
+            f"{word} 500 WSGI0177\n"
+            for word in ["nobytes", "zero", "one", "float", "lying", "object", "bytes-x", "list:", "list:text-x"]
         ),
         (GOOD,),
     ),
@@ -632,7 +633,10 @@ nobytes 200 mod_wsgi.application_group=
         "".join(
             f"{word} 500 {code}\n"
             for word, code in (
-                *((word, "WSGI0174") for word in ["true", "false", "zero", "one", "float", "wide", "lying", "object", "list:", "raise"]),
+                *(
+                    (word, "WSGI0174")
+                    for word in ["true", "false", "zero", "one", "float", "wide", "lying", "object", "list:", "raise"]
+                ),
                 ("exit", "WSGI0175"),
             )
         ),
@@ -749,7 +753,10 @@ text-%{ENV:NOT_THERE} 500 WSGI0151
         "".join(
             f"{word} 500 {code}\n"
             for word, code in (
-                *((word, "WSGI0174") for word in ["true", "zero", "one", "float", "wide", "lying", "object", "list:", "raise"]),
+                *(
+                    (word, "WSGI0174")
+                    for word in ["true", "zero", "one", "float", "wide", "lying", "object", "list:", "raise"]
+                ),
                 ("exit", "WSGI0175"),
             )
         ),

@@ -666,7 +666,15 @@ CASES: tuple[Case, ...] = (
         port=1,
     ),
     *routes("3.3 same name", "groups", ("3.3-group-same-name",), "/first 200 mod_wsgi.process_group=of-first", port=2),
-    *routes("3.3 alias of name", "groups", ("3.3-group-same-name",), "/first 500 WSGI0152", port=3),
+    Case(
+        "3.3 same name in another case",
+        ("3.3-group-same-name",),
+        "groups",
+        Ask("/first", port=3),
+        500,
+        (152,),
+        accepted=dict.fromkeys(("status", "reason", "headers", "body", "environ", "log"), "D64"),
+    ),
     *routes("3.3 none", "no-groups", ("3.3-group-none",), "/none 500 WSGI0150"),
     *routes(
         "3.3 no embedded",
@@ -745,7 +753,7 @@ CASES: tuple[Case, ...] = (
 /file.token             200  mod_wsgi.application_group=from-a-token
 /file.resource          200
 /file.show              200  mod_wsgi.application_group=
-/scoped                 200  mod_wsgi.application_group=of-the-location  mod_wsgi.callable_object=handle_request  HTTP_AUTHORIZATION=Basic\\u0020YW5uOnNlY3JldA==
+/scoped                 200  mod_wsgi.application_group=of-the-location  mod_wsgi.callable_object=handle_request  mod_wsgi.callable_object=handle_request
 /scoped-options         200  mod_wsgi.application_group=of-the-handler
 /scoped-off             200
 /file.noauth            200
@@ -786,11 +794,22 @@ CASES: tuple[Case, ...] = (
         "handler-scripts",
         ("3.4-callable", "7.5-missing"),
         """
-/file.missing           500  WSGI0082  WSGI0105
-/file.overlaid          500  WSGI0082  WSGI0105
 /file.nofunction        500  WSGI0089
 """,
         modes=DAEMON,
+    ),
+    *(
+        Case(
+            f"3.4 failing in a daemon {target}",
+            ("3.4-callable", "7.5-missing"),
+            "handler-scripts",
+            Ask(target),
+            500,
+            (82, 105),
+            modes=DAEMON,
+            accepted={"log:codes": "D10"},
+        )
+        for target in ("/file.missing", "/file.overlaid")
     ),
     Case(
         "3.4 reload_required",

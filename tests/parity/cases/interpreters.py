@@ -536,7 +536,10 @@ CASES: tuple[Case, ...] = (
         )
         for path in ("/main", "/sub", "/unset")
     ),
-    fact("7 executable", "7.1-main-at-start", "interpreters", "/main", accepted={"body": "D62"}),
+    fact(
+        "7 embedded executable", "7.1-main-at-start", "interpreters", "/main", modes=EMBEDDED, accepted={"body": "D62"}
+    ),
+    fact("7 daemon executable", "7.1-main-at-start", "interpreters", "/main", modes=DAEMON),
     fact("7 embedded maximum", "7.1-main-at-start", "interpreters", "/main", modes=EMBEDDED, accepted={"body": "D61"}),
     fact("7 daemon maximum", "7.1-main-at-start", "interpreters", "/main", modes=DAEMON),
     Case(

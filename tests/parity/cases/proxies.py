@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 
 from harness import Server, wait_until
 
@@ -135,7 +136,10 @@ def hostile(name: str, value: str, listed: bool) -> dict[str, str]:
         return {"environ:REMOTE_ADDR": "D57"} if elements and not address(elements[0]) else {}
     if not elements:
         return {"environ:HTTP_X_FORWARDED_FOR": "D57"}
-    return {} if all(map(address, elements)) else dict.fromkeys(LISTED, "D57")
+    if all(map(address, elements)):
+        return {}
+    ported = re.fullmatch(r"\[.*\](:\d+)?|[\d.]+:\d+", elements[0])  # 6.1.1 keeps the port, and so the text
+    return dict.fromkeys(LISTED[:1] if ported else LISTED, "D57")
 
 
 LISTED = ("environ:REMOTE_ADDR", "environ:HTTP_X_FORWARDED_FOR")

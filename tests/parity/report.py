@@ -70,7 +70,8 @@ def load() -> Tables:
 
 def table_problems(found: Tables, wanted: list[str]) -> list[str]:
     """Ids that are there twice or not at all."""
-    every: list[Case | Check] = [case for case in (*found.cases, *found.checks) if chosen(wanted, case.id)]
+    both: list[Case | Check] = [*found.cases, *found.checks]
+    every = [case for case in both if chosen(wanted, case.id)]
     names = Counter(case.id for case in every)
     wrong = [f"{count} cases are called {name}" for name, count in names.items() if count > 1]
     page = set(differences.in_page())

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from harness import Layout, Module, Server, places, prove
+from harness import server as server_module
 from harness.tables import Option, documented, options
 
 ALL = options()
@@ -371,10 +372,32 @@ def test_a_hash_seed_reaches_a_daemon(new_server: Any) -> None:
     assert seen[0] == seen[1]
 
 
+@pytest.fixture
+def outer_seed(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A PYTHONHASHSEED in the environment of httpd."""
+    plain = server_module._environment
+    monkeypatch.setattr(server_module, "_environment", lambda mark: {**plain(mark), "PYTHONHASHSEED": "7"})
+    return "7"
+
+
 @pytest.mark.ours("in 6.1.1 `random` is the fixed seed 0")
-def test_a_random_hash_seed_is_random(new_server: Any) -> None:
+def test_a_random_hash_seed_is_random(new_server: Any, outer_seed: str) -> None:
+    """Also where httpd has a fixed one, which the application still sees."""
     seen = set()
     for _ in range(3):
         server = new_server(one("threads=2", "WSGIPythonHashSeed random")).start()
-        seen.add(server.get("/").json()["hash"])
+        found = server.get("/").json()
+        seen.add(found["hash"])
+        assert found["seed"] == outer_seed
     assert len(seen) > 1
+
+
+def test_a_hash_seed_beats_that_of_httpd(new_server: Any, outer_seed: str) -> None:
+    """Two numbers, two hashes; os.environ has what httpd has."""
+    seen = set()
+    for line in ("WSGIPythonHashSeed 42", ""):
+        server = new_server(one("threads=2", line)).start()
+        found = server.get("/").json()
+        seen.add(found["hash"])
+        assert found["seed"] == outer_seed
+    assert len(seen) == 2

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from harness import Layout, Module, application_venv, places, wait_until
+from harness import Layout, Module, places, wait_until
 from harness.server import Proof, prove
 
 DIRECTIVES = (

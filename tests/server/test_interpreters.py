@@ -78,10 +78,17 @@ def read(stream):
         return str(problem)
 
 
+def is_intercepted():
+    try:
+        return signal.signal(signal.SIGUSR2, read) is read
+    except ValueError:  # the real one: only in the main thread
+        return False
+
+
 def application(environ, start_response):
     found = {
         "stdin": read(sys.stdin), "stdout": read(sys.stdout), "path": sys.path,
-        "signal": signal.signal.__code__.co_name == "intercepted", "interval": sys.getswitchinterval(),
+        "signal": is_intercepted(), "interval": sys.getswitchinterval(),
         "settings": os.environ.setdefault("DJANGO_SETTINGS_MODULE", environ["SCRIPT_NAME"][1:] + ".settings"),
         "eggs": os.environ.get("PYTHON_EGG_CACHE"), "timezone": time.tzname[0],
     }

@@ -146,7 +146,7 @@ def _cases() -> list[Case]:
                     "htaccess",
                     Ask(f"/{override}/{directive}/page.txt"),
                     status=403 if asked else 200 if allowed else 500,
-                    codes=(57, 105) if asked else (),
+                    codes=(105,) if asked else (),
                     modes=EMBEDDED,
                 )
             )

@@ -183,7 +183,7 @@ def _cases() -> list[Case]:
                 skip=CONNECTION if letter == "d" else (),
             )
         )
-    for name, row, wanted in (
+    for name, key, wanted in (
         ("again", "env-again", SERVER),
         ("again-resource", "env-again", f"{SERVER}|/a"),
         ("again-global", "env-again", ""),
@@ -194,7 +194,7 @@ def _cases() -> list[Case]:
         ("note", "env-sources", "%{ENV:mod_wsgi.application_group}"),
         ("cgi", "env-sources", "%{ENV:REQUEST_METHOD}"),
     ):
-        made.append(Case(f"1.4-{name}", (f"1.4-{row}",), "names", Ask(f"/a/{name}", headers=HOST), shows=group(wanted)))
+        made.append(Case(f"1.4-{name}", (f"1.4-{key}",), "names", Ask(f"/a/{name}", headers=HOST), shows=group(wanted)))
     made += [
         Case("1.4-unset", ("1.4-unset-application",), "names", Ask("/a", headers=HOST), shows=group(f"{SERVER}|/a")),
         Case(

@@ -46,7 +46,7 @@ def log_of_peer(peer: Mapping[str, Any], ours: Mapping[str, Any]) -> tuple[dict[
     if raised and raised <= OWN_ERRORS and not ours.get("exceptions"):
         made["exceptions"] = []
         used.add("D51")
-        if set(codes) ^ set(mine) in [{"WSGI0174", number} for number in INSTEAD] and "WSGI0174" in codes:
+        if "WSGI0174" in codes and set(codes) <= AGAIN and mine and set(mine) <= INSTEAD:
             codes = dict(mine)
     hints = {code: level for code, level in mine.items() if _hint(code, level) and code not in codes}
     if hints:

@@ -175,6 +175,7 @@ WHOLE = ("status", "reason", "headers", "body", "environ")
 ACCEPTED = {
     "null": dict.fromkeys((*WHOLE, "log"), "D53"),
     "failing:text-staff": dict.fromkeys(WHOLE, "D54"),
+    "failing:text-x": {"log:codes": "D54"},
 }
 
 

@@ -753,7 +753,7 @@ CASES: tuple[Case, ...] = (
 /file.token             200  mod_wsgi.application_group=from-a-token
 /file.resource          200
 /file.show              200  mod_wsgi.application_group=
-/scoped                 200  mod_wsgi.application_group=of-the-location  mod_wsgi.callable_object=handle_request  mod_wsgi.callable_object=handle_request
+/scoped                 200  mod_wsgi.application_group=of-the-location  mod_wsgi.callable_object=handle_request
 /scoped-options         200  mod_wsgi.application_group=of-the-handler
 /scoped-off             200
 /file.noauth            200
@@ -826,6 +826,13 @@ CASES: tuple[Case, ...] = (
 /dispatched-group       200  mod_wsgi.application_group=of-the-dispatch-script  test.entry=handle_request
 /dispatched             500  WSGI0174
 """,
+    ),
+    Case(
+        "3.4 scoped authorization",
+        ("3.4-options",),
+        "handler-scripts",
+        Ask("/scoped", headers=(basic("ann"),)),
+        shows=(pair("HTTP_AUTHORIZATION", basic("ann")[1]),),
     ),
     Case("3.4 post", ("3.4-no-checks",), "handler-scripts", Ask("/virtual", "POST", body=b"abc")),
     Case(

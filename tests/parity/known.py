@@ -11,16 +11,19 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from parity.pair import Shown
+from parity.pair import AGAIN, LOAD_CODES, Shown
 
 Diffs = dict[str, str]  # part -> what differs, in words
 
+<<<<<<< HEAD
 LOAD_CODES = {"WSGI0105", "WSGI0106", "WSGI0107", "WSGI0108", "WSGI0109", "WSGI0110"}
 # Numbers by which 6.1.1 says once more that a script could not be loaded.
 AGAIN = {"WSGI0174", "WSGI0175", "WSGI0057"}
 # What 6.1.1 raises by itself about a value of the wrong type, and what ours says instead.
 OWN_ERRORS = {"TypeError", "UnicodeEncodeError"}
 INSTEAD = {"WSGI0179", "WSGI1003"}
+=======
+>>>>>>> h/par1
 UNREADABLE = {"FileNotFoundError", "IsADirectoryError", "NotADirectoryError", "PermissionError"}
 SCRIPT = re.compile(r"^\[script [^\]]*\] ")
 
@@ -30,12 +33,17 @@ def _hint(code: str, level: str) -> bool:
     return code >= "WSGI1000" and level == "warn"
 
 
+def once(codes: Mapping[str, str]) -> dict[str, str]:
+    """Numbers without those that say again what the number of a failed load has said."""
+    return {code: level for code, level in codes.items() if code not in AGAIN or not LOAD_CODES & set(codes)}
+
+
 def log_of_peer(peer: Mapping[str, Any], ours: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
     """The log's class of 6.1.1 as it has to be with ours, and the differences that make it so."""
     made, used = dict(peer), set()
     codes = dict(peer.get("codes", {}))
-    if LOAD_CODES & set(codes) and AGAIN & set(codes):
-        codes = {code: level for code, level in codes.items() if code not in AGAIN}
+    if once(codes) != codes:
+        codes = once(codes)
         used.add("D10")
     mine = ours.get("codes", {})
     again = set(codes) - set(mine)

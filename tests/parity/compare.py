@@ -94,16 +94,9 @@ def sense(case: Case, peer: Shown) -> list[str]:
     wrong += [f"6.1.1 does not show {text!r} in:\n{shown[:1500]}" for text in case.shows if text not in shown]
     if "log" not in case.skip:
         codes = sorted(known.log_of_peer(peer.log, {})[0]["codes"])
-<<<<<<< HEAD
-        declared = dict.fromkeys((f"WSGI{code:04d}" for code in case.codes), "")
-        declared = sorted(known.log_of_peer({"codes": declared}, {})[0]["codes"])
-        if codes != declared:
-            wrong.append(f"6.1.1 logs {codes}, the case says {declared}")
-=======
         declared = known.once({f"WSGI{code:04d}": "" for code in case.codes})
         if codes != sorted(declared):
             wrong.append(f"6.1.1 logs {codes}, the case says {sorted(declared)}")
->>>>>>> h/par1
     return wrong
 
 

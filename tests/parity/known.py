@@ -15,15 +15,9 @@ from parity.pair import AGAIN, LOAD_CODES, Shown
 
 Diffs = dict[str, str]  # part -> what differs, in words
 
-<<<<<<< HEAD
-LOAD_CODES = {"WSGI0105", "WSGI0106", "WSGI0107", "WSGI0108", "WSGI0109", "WSGI0110"}
-# Numbers by which 6.1.1 says once more that a script could not be loaded.
-AGAIN = {"WSGI0174", "WSGI0175", "WSGI0057"}
 # What 6.1.1 raises by itself about a value of the wrong type, and what ours says instead.
 OWN_ERRORS = {"TypeError", "UnicodeEncodeError"}
 INSTEAD = {"WSGI0179", "WSGI1003"}
-=======
->>>>>>> h/par1
 UNREADABLE = {"FileNotFoundError", "IsADirectoryError", "NotADirectoryError", "PermissionError"}
 SCRIPT = re.compile(r"^\[script [^\]]*\] ")
 

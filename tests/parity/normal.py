@@ -116,11 +116,6 @@ VOLATILE: Mapping[str, tuple[str, Callable[[Any, Moment], bool]]] = {
 def environ(found: Mapping[str, Any], server: Server, now: Moment) -> dict[str, Any]:
     """An environ as JSON, comparable."""
     made: dict[str, Any] = {}
-<<<<<<< HEAD
-    for key, value in found.items():
-        placeholder, test = VOLATILE.get(key.removeprefix("REDIRECT_"), ("", None))
-        made[key] = placeholder if test and test(value, now) else tree(value, server)
-=======
     for name, value in found.items():
         key = name
         # An internal redirect keeps the variables of the request before under another name.
@@ -128,7 +123,6 @@ def environ(found: Mapping[str, Any], server: Server, now: Moment) -> dict[str, 
             key = key.removeprefix("REDIRECT_")
         placeholder, test = VOLATILE.get(key, ("", None))
         made[name] = placeholder if test and test(value, now) else tree(value, server)
->>>>>>> h/par1
     return made
 
 

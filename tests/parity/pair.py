@@ -21,15 +21,11 @@ from parity.model import Ask, Case, Check, Site
 
 T = TypeVar("T")
 
-<<<<<<< HEAD
 LOG_MORE = 0.2
-LOG_DEADLINE = 4.0
-=======
 LOAD_CODES = {"WSGI0105", "WSGI0106", "WSGI0107", "WSGI0108", "WSGI0109", "WSGI0110"}
 # Numbers by which 6.1.1 says once more that a script could not be loaded.
 AGAIN = {"WSGI0174", "WSGI0175", "WSGI0057"}
 LOG_DEADLINE = 1.5
->>>>>>> h/par1
 LOUD = ("emerg", "alert", "crit", "error", "warn")
 TRACE = re.compile(r"Traceback \(most recent call last\)")
 # 6.1.1 built for Python 3.11 leaves the frames of a traceback out now and then, never its last line.
@@ -192,14 +188,13 @@ class Side:
         """The log's class; lines that are due are waited for."""
         due = {f"WSGI{code:04d}" for code in case.codes}
         with contextlib.suppress(AssertionError):  # what is missing then is seen as a difference
-<<<<<<< HEAD
             wait_until(lambda: self._codes() or not due, "", LOG_DEADLINE)
-            # Ours has one line for a failure, and so not all that are due on the other side.
-            wait_until(lambda: due <= set(self._codes()), "", LOG_DEADLINE if self.peer else LOG_MORE)
-=======
-            # Of a failed load, one number is enough (difference D10).
-            wait_until(lambda: due <= set(self._codes()) or self._loads_failed(due), "", LOG_DEADLINE)
->>>>>>> h/par1
+            # Ours has one line for a failure, and so not all that are due on the other side (difference D10).
+            wait_until(
+                lambda: due <= set(self._codes()) or self._loads_failed(due),
+                "",
+                LOG_DEADLINE if self.peer else LOG_MORE,
+            )
         lines = self._lines()
         made: dict[str, Any] = {"codes": self._codes()}
         last = [line.message for line in lines if not line.code and re.search(r"^\w*(Error|Exception)\b", _bare(line))]

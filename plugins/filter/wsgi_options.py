@@ -12,25 +12,30 @@ version_added: 1.0.0
 author:
   - pyweb contributors (@pyweb)
 description:
-  - Returns C(name=value) options for C(WSGIDaemonProcess) or C(WSGIScriptAlias), in the order of the dictionary.
+  - Returns C(name=value) options for C(WSGIDaemonProcess), C(WSGIScriptAlias) and others, in the order of the dictionary.
   - Underscores in names become hyphens. Values are quoted where they need it, as
     P(pyweb.mod_wsgi.apache_quote#filter) does. Keys with the value V(none) or C(omit) are left out.
   - A name that the directive does not have is refused.
 options:
   _input:
     description:
-      - The options. Booleans are written as V(On) and V(Off). A list is allowed for C(python-path) and joined with
-        colons.
+      - The options. Booleans are written as V(On) and V(Off). A list is allowed for C(python-path), joined with
+        colons, and for C(supplementary-groups), joined with commas.
     type: dict
     required: true
   kind:
     description:
       - Whose options they are.
-      - V(daemon) means C(WSGIDaemonProcess), V(alias) means C(WSGIScriptAlias).
+      - V(daemon) means C(WSGIDaemonProcess), V(alias) means C(WSGIScriptAlias) and C(WSGIScriptAliasMatch),
+        V(handler) means C(WSGIHandlerScript), V(import) means C(WSGIImportScript).
+      - V(decider) means C(WSGIDispatchScript), C(WSGIAccessScript), C(WSGIAuthUserScript) and C(WSGIAuthGroupScript).
     type: str
     choices:
       - daemon
       - alias
+      - handler
+      - import
+      - decider
     default: daemon
   dollar:
     description:
@@ -75,7 +80,13 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.pyweb.mod_wsgi.plugins.filter.apache_quote import quote
 
-DIRECTIVES = {"daemon": "WSGIDaemonProcess", "alias": "WSGIScriptAlias"}
+DIRECTIVES = {
+    "daemon": "WSGIDaemonProcess",
+    "alias": "WSGIScriptAlias",
+    "handler": "WSGIHandlerScript",
+    "import": "WSGIImportScript",
+    "decider": "a script that decides",
+}
 
 NAMES = {
     "daemon": (
@@ -91,50 +102,46 @@ NAMES = {
         "python-path",
         "display-name",
         "shutdown-timeout",
+        "supplementary-groups",
+        "chroot",
+        "python-eggs",
+        "switch-interval",
+        "stack-size",
+        "maximum-requests",
+        "startup-timeout",
+        "deadlock-timeout",
+        "inactivity-timeout",
+        "request-timeout",
+        "interrupt-timeout",
+        "graceful-timeout",
+        "eviction-timeout",
+        "restart-interval",
+        "connect-timeout",
+        "socket-timeout",
+        "queue-timeout",
+        "listen-backlog",
+        "send-buffer-size",
+        "receive-buffer-size",
+        "header-buffer-size",
+        "response-buffer-size",
+        "response-socket-timeout",
+        "response-flush-delay",
+        "socket-user",
+        "script-user",
+        "script-group",
+        "cpu-time-limit",
+        "cpu-priority",
+        "memory-limit",
+        "virtual-memory-limit",
+        "server-metrics",
     ),
     "alias": ("process-group", "application-group", "callable-object", "pass-authorization"),
+    "handler": ("process-group", "application-group", "pass-authorization"),
+    "import": ("process-group", "application-group"),
+    "decider": ("application-group",),
 }
 
-# Known to mod_wsgi 6, refused by this release of the module.
-NOT_YET = {
-    "daemon": (
-        "chroot",
-        "connect-timeout",
-        "cpu-priority",
-        "cpu-time-limit",
-        "deadlock-timeout",
-        "eviction-timeout",
-        "graceful-timeout",
-        "header-buffer-size",
-        "inactivity-timeout",
-        "interrupt-timeout",
-        "listen-backlog",
-        "maximum-requests",
-        "memory-limit",
-        "python-eggs",
-        "queue-timeout",
-        "receive-buffer-size",
-        "request-timeout",
-        "response-buffer-size",
-        "response-flush-delay",
-        "response-socket-timeout",
-        "restart-interval",
-        "script-group",
-        "script-user",
-        "send-buffer-size",
-        "server-metrics",
-        "socket-timeout",
-        "socket-user",
-        "stack-size",
-        "startup-timeout",
-        "supplementary-groups",
-        "switch-interval",
-        "virtual-memory-limit",
-    ),
-    "alias": (),
-}
-
-JOINED = {"python-path": ":"}
+JOINED = {"python-path": ":", "supplementary-groups": ","}
 
 
 def is_left_out(value: Any) -> bool:
@@ -152,8 +159,6 @@ def check_name(name: Any, kind: str) -> str:
     if spelt in NAMES[kind]:
         return spelt
     allowed = f"allowed are: {', '.join(NAMES[kind])}"
-    if spelt in NOT_YET[kind]:
-        raise AnsibleFilterError(f"wsgi_options: {DIRECTIVES[kind]} does not support '{spelt}' yet; {allowed}")
     raise AnsibleFilterError(f"wsgi_options: {DIRECTIVES[kind]} has no option '{name}'; {allowed}")
 
 
@@ -165,7 +170,7 @@ def join(name: str, values: list[Any] | tuple[Any, ...]) -> str:
     parts = [value for value in values if not is_left_out(value)]
     for value in parts:
         if not isinstance(value, str) or not value or sign in value:
-            raise AnsibleFilterError(f"wsgi_options: {name}: {value!r} is not a path without '{sign}'")
+            raise AnsibleFilterError(f"wsgi_options: {name}: {value!r} is not a text without '{sign}'")
     return sign.join(parts)
 
 

@@ -643,15 +643,34 @@ def test_process_stopping(stage: Make, how: str) -> None:
     assert len(notes) == 9
 
 
-def test_first_reason_wins(stage: Make) -> None:
+def test_first_reason_wins(stage: Make, tmp_path: Path) -> None:
     """A process that drains gracefully and is then stopped says why it began to."""
+    gate = tmp_path / "gate"
+    made = stage(STOPPING)
+    with made.daemon.front() as front:
+        front.begin(made.block(f"note('in')\nwhile not os.path.exists({str(gate)!r}): time.sleep(0.01)"))
+        made.await_count(1)
+        os.kill(made.daemon.pid, signal.SIGUSR1)
+        assert made.daemon.wait_log("Process drains: SIGUSR1")
+        assert made.run().body == b"ok", "it still serves"
+        os.kill(made.daemon.pid, signal.SIGTERM)
+        made.await_count(2)
+        gate.touch()
+        assert front.collect().body == b"ok"
+        assert made.daemon.wait() == 0
+    assert made.notes()[1][3] == {"shutdown_reason": "graceful_signal"}
+
+
+def test_graceful_signal_asks_for_a_replacement(stage: Make) -> None:
+    """The supervisor is told, so that the fronts go elsewhere; until they have, all is served."""
     made = stage(STOPPING)
     with made.daemon.front() as front:
         assert front.run(made.block()).body == b"ok"
         os.kill(made.daemon.pid, signal.SIGUSR1)
-        assert made.daemon.wait_log("Process drains: SIGUSR1")
-        os.kill(made.daemon.pid, signal.SIGTERM)
-        assert made.daemon.wait() == 0
+        assert made.daemon.message() == "LEAVING"
+        made.daemon.tell("DRAIN")
+        assert front.run(made.block()).body == b"ok"
+    assert made.daemon.wait() == 0
     assert made.notes()[0][3] == {"shutdown_reason": "graceful_signal"}
 
 

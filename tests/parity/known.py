@@ -15,6 +15,9 @@ from parity.pair import AGAIN, LOAD_CODES, Shown
 
 Diffs = dict[str, str]  # part -> what differs, in words
 
+# What 6.1.1 raises by itself about a value of the wrong type, and what ours says instead.
+OWN_ERRORS = {"TypeError", "UnicodeEncodeError"}
+INSTEAD = {"WSGI0179", "WSGI1003"}
 UNREADABLE = {"FileNotFoundError", "IsADirectoryError", "NotADirectoryError", "PermissionError"}
 DENIED = "WSGI0057"
 SCRIPT = re.compile(r"^\[script [^\]]*\] ")
@@ -39,14 +42,24 @@ def log_of_peer(peer: Mapping[str, Any], ours: Mapping[str, Any]) -> tuple[dict[
         codes = once(codes)
         used.add("D10")
     mine = ours.get("codes", {})
+    again = set(codes) - set(mine)
+    if mine and again and again <= AGAIN and set(mine) <= set(codes):
+        codes = dict(mine)
+        used.add("D10")
+    raised = set(peer.get("exceptions", ()))
+    if raised and raised <= OWN_ERRORS and not ours.get("exceptions"):
+        made["exceptions"] = []
+        used.add("D51")
+        if "WSGI0174" in codes and set(codes) <= AGAIN and mine and set(mine) <= INSTEAD:
+            codes = dict(mine)
     hints = {code: level for code, level in mine.items() if _hint(code, level) and code not in codes}
     if hints:
         codes = dict(sorted({**codes, **hints}.items()))
         used.add("D14")
     if peer:
         made["codes"] = codes
-    if {"WSGI0105", "WSGI0106"} & set(mine) and UNREADABLE & set(peer.get("exceptions", ())) and not ours["exceptions"]:
-        made["exceptions"] = []
+    if {"WSGI0105", "WSGI0106"} & set(mine) and UNREADABLE & set(peer.get("exceptions", ())) - set(ours["exceptions"]):
+        made["exceptions"] = [name for name in peer["exceptions"] if name not in UNREADABLE]
         used.add("D12")
     if ours.get("said") is not None:
         said = [(level, SCRIPT.sub("", text)) for level, text in peer["said"]]

@@ -111,7 +111,7 @@ def fuzzed(layout: Layout) -> str:
 HttpProtocolOptions Unsafe
 LimitRequestFields 200
 {layout.delegate()}
-WSGIScriptAliasMatch ^/regex/(.*) {script} application-group=%{{RESOURCE}}
+WSGIScriptAliasMatch ^/regex/(.*) {script} application-group=regex
 WSGIScriptAliasMatch ^/regexp/([a-z]*) {layout.apps}/$1.wsgi
 WSGIScriptAlias /app {script}
 WSGIScriptAlias /basic {script}

@@ -387,7 +387,7 @@ WSGIScriptAliasMatch "^/(m\u00fc.*)$" @ROOT@/\u6f22\u5b57/$1.wsgi application-gr
     Edge(
         "very long lines",
         "WSGIDaemonProcess long threads=2 python-path="
-        + ":".join(f"/tmp/no-such-directory-{n:04}" for n in range(700))
+        + ":".join("/usr/" + "./" * 20 + f"/{'/' * (n % 9)}lib" for n in range(500))
         + "\nWSGIScriptAlias /"
         + "x" * 3000
         + " @ENV@ process-group=long\n# "

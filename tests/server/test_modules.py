@@ -13,7 +13,8 @@ from urllib.parse import quote
 import pytest
 
 from harness import Cut, Layout, Server, request, wait_until
-from harness.calls import Call
+from harness.calls import Call, Load
+from harness.processes import is_alive
 
 MODULES = ("include", "filter")
 LEVEL = "warn wsgi:info"
@@ -381,6 +382,24 @@ def test_signal_to_a_daemon_ends_it(new_server: Any, number: signal.Signals, rea
     server.allow("another one starts")
     assert ending(server) == expected(reason)
     wait_until(lambda: server.get("/?code=r=os.getpid()").json() != pid, "there is another one")
+
+
+@pytest.mark.ours("6.1.1 has no process ready in the place of one that leaves")
+def test_graceful_signal_under_load_loses_nothing(new_server: Any) -> None:
+    server = new_server(
+        lambda layout: everyday(layout).replace("processes=1", "processes=2").replace("=watched", "=quiet"),
+        mode="daemon",
+    ).start()
+    load = Load(server)
+    server.allow("another one starts")
+    for _ in range(4):
+        load.flow(30)
+        pid = server.get("/?code=r=os.getpid()").json()
+        os.kill(pid, signal.SIGUSR1)
+        wait_until(lambda pid=pid: not is_alive(pid), "it leaves")  # type: ignore[misc]
+    load.flow(30)
+    load.stop()
+    assert load.failures == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR2])

@@ -151,6 +151,7 @@ def site(started: tuple[Documented, Server]) -> Iterator[Server]:
     """The server; its log is checked after each test."""
     server = started[1]
     server.forget_logs()
+    server.allow("no effect in this version: maximum-requests")
     yield server
     server.check_logs()
 

@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 import os
-import random
 import re
 import shutil
-import subprocess
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,44 +13,13 @@ from typing import Any
 
 import pytest
 
-from harness import Layout, Module, RawConnection, Server, application_venv, exchange, places, request
+from harness import Layout, Module, Server, exchange, places, request
 from harness.places import run
 
 GLOBAL = "application-group=%{GLOBAL}"
 
 
-# ---- homes (C1, C2) ---------------------------------------------------------------------------
-
-
-def other_pythons() -> Iterator[str]:
-    """Interpreters of another minor version than the module's."""
-    ours = run(places().python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])").strip()
-    for minor in range(14, 7, -1):
-        name = f"3.{minor}"
-        found = shutil.which(f"python{name}")
-        roots = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-        paths = [found, *sorted(roots.glob(f"{name}.*/bin/python3"))]
-        for path in paths:
-            if name == ours or path is None:
-                continue
-            asked = subprocess.run([str(path), "-c", "import sys, venv"], capture_output=True, timeout=60, check=False)
-            if asked.returncode == 0:
-                yield str(path)
-
-
-@pytest.fixture(scope="module")
-def other_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
-    """A virtual environment of a Python that the module was not built for, and its version."""
-    python = next(other_pythons(), None)
-    if python is None:
-        pytest.skip("no Python of another minor version is here")
-    # Not below pytest's own directories, which only their owner may enter.
-    home = Path("/tmp") / f"wsgi-other-{os.getpid()}"
-    try:
-        run(python, "-m", "venv", "--without-pip", str(home))
-        yield home, run(python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])").strip()
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
+# ---- homes (C2) ---------------------------------------------------------------------------
 
 
 def with_home(home: Path) -> Any:
@@ -65,24 +32,6 @@ WSGIScriptAlias /fine {layout.apps}/process.wsgi process-group=fine
 """
 
     return configure
-
-
-@pytest.mark.ours("6.1.1 loads the other version's packages and fails or crashes at the first request")
-def test_home_of_another_python(new_server: Any, other_home: tuple[Path, str]) -> None:
-    """C1: `httpd -t` names home, both versions and the remedy; at a cold start only that group is out."""
-    home, version = other_home
-    server: Server = new_server(with_home(home))
-    proof = server.prove()
-    assert proof.status == 1
-    ours = run(places().python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])").strip()
-    for word in ("python-home", str(home), version, ours):
-        assert word in proof.output, proof.output
-    server.start()
-    server.expect(re.escape(str(home)))
-    server.forget_logs()
-    assert server.get("/fine").status == 200
-    assert server.get("/broken").status == 503
-    server.expect_code(1000, str(home))
 
 
 @pytest.mark.ours("6.1.1 starts, and its daemons die for ever with a fatal Python error")
@@ -150,50 +99,6 @@ def test_longest_socket_path(new_server: Any, module: Module) -> None:
         assert list(Path(prefix(longest)).parent.iterdir()) == [], "the socket is gone"
     finally:
         shutil.rmtree(root, ignore_errors=True)
-
-
-# ---- groups that nobody uses (C8) -------------------------------------------------------------
-
-
-@pytest.mark.ours("6.1.1 says nothing when a daemon group is defined and requests run embedded")
-def test_group_without_delegation(new_server: Any) -> None:
-    """C8: what 6.1.1 does stays (embedded), but a line names the group and what is missing."""
-    server: Server = new_server(
-        lambda layout: f"WSGIDaemonProcess forgotten threads=2\nWSGIScriptAlias / {layout.apps}/environ.wsgi\n",
-        level="info",
-    )
-    proof = server.prove()
-    assert proof.status == 0
-    server.start()
-    assert server.get("/").json()["mod_wsgi.process_group"] == ""
-    server.allow(".")
-    said = proof.output + "\n".join(line.text for line in server.log().lines() if line.module == "wsgi")
-    lines = [line for line in said.splitlines() if "forgotten" in line and "WSGIProcessGroup" in line]
-    assert len(lines) >= 1, f"no line about the group that nobody uses:\n{said}"
-    assert re.search(r"httpd\.conf:\d+", lines[0]), lines[0]
-
-
-# ---- locale (C14) -----------------------------------------------------------------------------
-
-
-@pytest.mark.ours("6.1.1 warns when the daemon starts only, and stays in the C locale")
-def test_unknown_locale(new_server: Any) -> None:
-    """C14: `httpd -t` warns with the option and its value; the daemon gets a locale that can show everything."""
-    server: Server = new_server(
-        lambda layout: (
-            "WSGIDaemonProcess app threads=2 locale=xx_YY.nope\n"
-            f"WSGIScriptAlias / {layout.apps}/process.wsgi process-group=app {GLOBAL}\n"
-        )
-    )
-    proof = server.prove()
-    assert proof.status == 0
-    for word in ("locale", "xx_YY.nope", "C.UTF-8"):
-        assert word in proof.output, proof.output
-    server.start()
-    server.expect("xx_YY.nope")
-    found = server.get("/").json()
-    assert found["locale"] == "C.UTF-8"
-    assert found["filesystem"] == "utf-8"
 
 
 # ---- mount points (C15) and raw targets (R23) -------------------------------------------------
@@ -282,85 +187,7 @@ def test_module_is_listed(new_server: Any) -> None:
     assert re.search(r"^ wsgi_module \(shared\)$", run(*server.command("-M")), re.M)
 
 
-# ---- other modules' limits (S8) ---------------------------------------------------------------
-
-
-@pytest.mark.parametrize("mode", ["embedded", "daemon"])
-def test_body_limit(new_server: Any, mode: str) -> None:
-    """S8: more than LimitRequestBody, with and without a length: 413, and everybody lives."""
-
-    def configure(layout: Layout) -> str:
-        return f"""
-{layout.delegate()}
-LimitRequestBody 1048576
-WSGIChunkedRequest On
-WSGIScriptAlias / {layout.apps}/headers.wsgi
-"""
-
-    server: Server = new_server(configure, mode=mode).start()
-    assert server.request("POST", "/length", b"x" * 1_048_576).text == "1048576"
-    before = server.family()
-    large = b"x" * 2_000_000
-    assert server.request("POST", "/length", large).status == 413
-    head = b"POST /length HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999\r\nExpect: 100-continue\r\n\r\n"
-    with RawConnection(server.layout.port) as connection:
-        connection.send(head)
-        assert connection.receive_until(b"\r\n").startswith(b"HTTP/1.1 413 ")
-    assert (
-        server.request(
-            "POST", "/length", (large[n : n + 50_000] for n in range(0, len(large), 50_000)), chunked=True
-        ).status
-        == 413
-    )
-    assert server.family() == before
-    assert server.request("POST", "/length", b"x" * 100).text == "100"
-    # For a body without a length the application may have begun: it sees one exception.
-    server.allow(r"WSGI0126|WSGI0174|AH01588|AH10480|OSError|Traceback|File |    |limit")
-
-
 # ---- nothing is told (S9) ---------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("mode", ["embedded", "daemon"])
-def test_header_values_never_show_other_bytes(new_server: Any, mode: str) -> None:
-    """S9: whatever Content-Type the application sends, what comes out is that value, or an error page."""
-    server: Server = new_server(
-        lambda layout: f"{layout.delegate()}WSGIScriptAlias / {layout.apps}/headers.wsgi\n", mode=mode
-    ).start()
-    server.allow(r"AH02430|WSGI1002|Traceback|  File |    |ValueError|WSGI0174|WSGI0144|WSGI0148")
-    rng = random.Random(int(os.environ.get("WSGI_TEST_SEED", "20261122")))
-    kept = 0
-    for number in range(300):
-        size = rng.choice((0, 1, 2, 5, 30, 300, 3500))
-        pool = b'a/;=" ,.' if number % 3 else bytes(range(256))
-        value = bytes(rng.choice(pool) for _ in range(size))
-        answer = exchange(
-            server.layout.port,
-            b"GET /?name=Content-Type&value=%s HTTP/1.0\r\nHost: localhost\r\n\r\n" % value.hex().encode(),
-        )
-        head, _, body = answer.partition(b"\r\n\r\n")
-        status = head.split(b" ")[1]
-        lines = [line.partition(b":") for line in head.split(b"\r\n")[1:]]
-        sent = [line[2].strip() for line in lines if line[0].lower() == b"content-type"]
-        if server.layout.module.peer:  # which ends a value at a NUL
-            value = value.partition(b"\0")[0]
-        if status == b"200":
-            kept += 1
-            assert body == b"the body"
-            assert {line[0] for line in lines} <= {
-                b"Date",
-                b"Server",
-                b"Content-Length",
-                b"Connection",
-                b"Content-Type",
-            }
-            # httpd writes types in small letters when they go through its own field for them.
-            assert sent in ([value.strip()], [value.strip().lower()], []), (value, sent)
-        else:
-            assert status == b"500", (status, value)
-            assert sent == [b"text/html; charset=iso-8859-1"]
-            assert b"the body" not in answer
-    assert kept > 50
 
 
 @pytest.mark.parametrize("mode", ["embedded", "daemon"])
@@ -376,26 +203,3 @@ def test_error_page_and_banner_tell_nothing(new_server: Any, mode: str) -> None:
     for word in (str(server.layout.root), "headers.wsgi", "Python", "mod_wsgi", "secret", "RuntimeError", "Traceback"):
         assert word not in reply.text, word
     server.expect_exception(174, "RuntimeError: with a secret in it")
-
-
-# ---- a copy of the documented "works out of the box" -------------------------------------------
-
-
-def test_virtual_environment_serves(new_server: Any) -> None:
-    """C3: the home as people write it: with a slash at the end, through a symbolic link."""
-    venv = application_venv()
-    link = Path("/tmp") / f"wsgi-link-{os.getpid()}"
-    link.symlink_to(venv)
-    try:
-        server: Server = new_server(
-            lambda layout: (
-                f"WSGIDaemonProcess one python-home={venv}/ threads=1\n"
-                f"WSGIDaemonProcess two python-home={link} threads=1\n"
-                f"WSGIScriptAlias /one {layout.apps}/process.wsgi process-group=one {GLOBAL}\n"
-                f"WSGIScriptAlias /two {layout.apps}/process.wsgi process-group=two {GLOBAL}\n"
-            )
-        ).start()
-        assert server.get("/one").json()["prefix"].rstrip("/") == str(venv)
-        assert server.get("/two").json()["prefix"] in (str(venv), str(link))
-    finally:
-        link.unlink()

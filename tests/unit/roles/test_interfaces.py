@@ -63,14 +63,15 @@ def test_readme_of_the_build_role() -> None:
 
 
 def test_readme_of_the_site_role() -> None:
-    assert sorted(first_column("mod_wsgi_site")) == sorted([*options("mod_wsgi_site"), *keys(site_options())])
+    server = keys(options("mod_wsgi_site")["mod_wsgi_site_wsgi"]["options"], "mod_wsgi_site_wsgi.")
+    assert sorted(first_column("mod_wsgi_site")) == sorted([*options("mod_wsgi_site"), *server, *keys(site_options())])
 
 
 def test_inner_defaults_of_a_site_are_those_of_the_specification() -> None:
     def spoken(spec: dict[str, Any]) -> dict[str, Any]:
         found = {name: option["default"] for name, option in spec.items() if "default" in option}
         nested = {name: spoken(option["options"]) for name, option in spec.items() if option["type"] == "dict"}
-        return {**found, **nested}
+        return {**found, **{name: inside for name, inside in nested.items() if inside}}
 
     inner = load("mod_wsgi_site", "vars/main.yml")["__mod_wsgi_site_defaults"]
     assert inner.pop("listen") == [{"address": "*", "port": 80}]

@@ -379,6 +379,31 @@ static void became_ready(struct wsgi_minder *minder, int index, apr_time_t now)
                  (int)minded->pid, (long)apr_time_as_msec(now - minded->born));
 }
 
+/* The place of a ready process is for another one from now on. */
+static void replace(struct wsgi_minder *minder, int index, apr_time_t now)
+{
+    struct wsgi_minded *minded = &minder->minded[index];
+
+    if (now - minded->ready < WSGI_RELOAD_EARLY) {
+        next_delay(&minder->places[minded->place], now); /* no endless reloading */
+    } else {
+        minder->places[minded->place].failures = 0;
+        minder->places[minded->place].not_before = now;
+    }
+    leave_place(minder, index);
+}
+
+/* A signal told a daemon to drain: as with a reload, but it alone. */
+static void leaving(struct wsgi_minder *minder, int index, apr_time_t now)
+{
+    if (state_of(minder, index) != WSGI_SLOT_READY || minder->closing ||
+        minder->minded[index].place < 0) {
+        return;
+    }
+    replace(minder, index, now);
+    drain(minder, index, WSGI_CONTROL_DRAIN, "a signal told it to", now);
+}
+
 /* A script changed. All ready processes are to be replaced; they get nothing new from now on, so
  * that the next request sees the new code. */
 static void reload(struct wsgi_minder *minder, int asking, apr_time_t now)
@@ -397,13 +422,7 @@ static void reload(struct wsgi_minder *minder, int asking, apr_time_t now)
         if (state_of(minder, i) != WSGI_SLOT_READY || minded->place < 0) {
             continue;
         }
-        if (now - minded->ready < WSGI_RELOAD_EARLY) {
-            next_delay(&minder->places[minded->place], now); /* no endless reloading */
-        } else {
-            minder->places[minded->place].failures = 0;
-            minder->places[minded->place].not_before = now;
-        }
-        leave_place(minder, i);
+        replace(minder, i, now);
         drain(minder, i, WSGI_CONTROL_RENEW, "its script changed", now);
     }
 }
@@ -420,6 +439,9 @@ static void heard(struct wsgi_minder *minder, int index, const struct wsgi_contr
         break;
     case WSGI_CONTROL_RELOAD:
         reload(minder, index, now);
+        break;
+    case WSGI_CONTROL_LEAVING:
+        leaving(minder, index, now);
         break;
     case WSGI_CONTROL_FAILED:
         minder->minded[index].failed = 1;

@@ -398,16 +398,11 @@ static int take_control(struct wsgi_daemon *daemon)
     return 1;
 }
 
-/* A connection outlives its request, so none left means that nothing is active either. A process
- * that was told by a signal leaves when it is idle: its supervisor knows nothing of that, so no
- * front closes a connection for it. */
+/* A connection outlives its request, so none left means that nothing is active either. */
 static int has_drained(struct wsgi_daemon *daemon)
 {
-    if (!__atomic_load_n(&daemon->draining, __ATOMIC_ACQUIRE))
-        return 0;
-    return __atomic_load_n(&daemon->connections_open, __ATOMIC_ACQUIRE) == 0 ||
-           (__atomic_load_n(&daemon->leaves_idle, __ATOMIC_ACQUIRE) &&
-            __atomic_load_n(&daemon->board->active, __ATOMIC_ACQUIRE) == 0);
+    return __atomic_load_n(&daemon->draining, __ATOMIC_ACQUIRE) &&
+           __atomic_load_n(&daemon->connections_open, __ATOMIC_ACQUIRE) == 0;
 }
 
 /* Waits once, does what there is to do. */
@@ -425,8 +420,8 @@ static void wait_once(struct wsgi_daemon *daemon, int *control)
     if (waits[1].revents && !take_control(daemon))
         *control = -1;
     if (__atomic_exchange_n(&daemon->drain_signal, 0, __ATOMIC_ACQ_REL)) {
-        __atomic_store_n(&daemon->leaves_idle, 1, __ATOMIC_RELEASE);
         begin_drain(daemon, "SIGUSR1", "graceful_signal");
+        wsgi_daemon_tell(WSGI_CONTROL_LEAVING);
     }
     fill_order(daemon);
     wsgi_dispatch_begin(daemon);

@@ -22,7 +22,6 @@ struct wsgi_daemon {
     int wake_main;    /* eventfd: counts changed, a worker ended, an order was placed */
     int stopping;     /* workers take nothing new */
     int draining;
-    int leaves_idle;    /* draining: as soon as no request is active; atomic */
     int accept_stalled; /* accept() ran out of descriptors: the main thread tries again */
     int reload_told;
     const char *reason; /* why this process ends: the first one that was noted; atomic */

@@ -197,8 +197,6 @@ static void count_end(const struct exchange *exchange)
         return;
     __atomic_fetch_sub(&board->active, 1, __ATOMIC_RELAXED);
     __atomic_fetch_add(&board->requests, 1, __ATOMIC_RELAXED);
-    if (__atomic_load_n(&exchange->daemon->leaves_idle, __ATOMIC_ACQUIRE))
-        wsgi_daemon_poke(exchange->daemon);
 }
 
 static int run_request(struct wsgi_daemon *daemon, struct wsgi_connection *connection,

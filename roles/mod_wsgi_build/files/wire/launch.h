@@ -35,7 +35,8 @@ enum wsgi_control_type {
                                gone, accept new ones too, exit when WSGI_CONTROL_STOP comes or
                                no request is active and no connection is left */
     WSGI_CONTROL_STOP,      /* supervisor: finish what runs, take nothing new, exit */
-    WSGI_CONTROL_RENEW      /* supervisor: as DRAIN, because a script of the group changed */
+    WSGI_CONTROL_RENEW,     /* supervisor: as DRAIN, because a script of the group changed */
+    WSGI_CONTROL_LEAVING    /* daemon: a signal told it to drain, it wants to be replaced */
 };
 struct wsgi_control {
     uint32_t type;

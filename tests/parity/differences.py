@@ -34,6 +34,20 @@ DIFFERENCES: dict[str, str] = {
     "D101": CASES,
     "D102": CASES,
     "D50": CASES,
+    "D51": CASES,
+    "D52": CASES,
+    "D53": CASES,
+    "D54": CASES,
+    "D55": CASES,
+    "D56": CASES,
+    "D57": CASES,
+    "D58": CASES,
+    "D59": CASES,
+    "D60": CASES,
+    "D61": CASES,
+    "D62": CASES,
+    "D63": CASES,
+    "D64": CASES,
 }
 
 

@@ -15,7 +15,11 @@ from parity.pair import AGAIN, LOAD_CODES, Shown
 
 Diffs = dict[str, str]  # part -> what differs, in words
 
+# What 6.1.1 raises by itself about a value of the wrong type, and what ours says instead.
+OWN_ERRORS = {"TypeError", "UnicodeEncodeError"}
+INSTEAD = {"WSGI0179", "WSGI1003"}
 UNREADABLE = {"FileNotFoundError", "IsADirectoryError", "NotADirectoryError", "PermissionError"}
+DENIED = "WSGI0057"
 SCRIPT = re.compile(r"^\[script [^\]]*\] ")
 
 
@@ -25,8 +29,9 @@ def _hint(code: str, level: str) -> bool:
 
 
 def once(codes: Mapping[str, str]) -> dict[str, str]:
-    """Numbers without those that say again what the number of a failed load has said."""
-    return {code: level for code, level in codes.items() if code not in AGAIN or not LOAD_CODES & set(codes)}
+    """Numbers without those that say again what another has said: of a failed load, of a denial."""
+    kept = {code: level for code, level in codes.items() if code not in AGAIN or not LOAD_CODES & set(codes)}
+    return {code: level for code, level in kept.items() if code != DENIED or len(kept) == 1}
 
 
 def log_of_peer(peer: Mapping[str, Any], ours: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
@@ -37,14 +42,24 @@ def log_of_peer(peer: Mapping[str, Any], ours: Mapping[str, Any]) -> tuple[dict[
         codes = once(codes)
         used.add("D10")
     mine = ours.get("codes", {})
+    again = set(codes) - set(mine)
+    if mine and again and again <= AGAIN and set(mine) <= set(codes):
+        codes = dict(mine)
+        used.add("D10")
+    raised = set(peer.get("exceptions", ()))
+    if raised and raised <= OWN_ERRORS and not ours.get("exceptions"):
+        made["exceptions"] = []
+        used.add("D51")
+        if "WSGI0174" in codes and set(codes) <= AGAIN and mine and set(mine) <= INSTEAD:
+            codes = dict(mine)
     hints = {code: level for code, level in mine.items() if _hint(code, level) and code not in codes}
     if hints:
         codes = dict(sorted({**codes, **hints}.items()))
         used.add("D14")
     if peer:
         made["codes"] = codes
-    if {"WSGI0105", "WSGI0106"} & set(mine) and UNREADABLE & set(peer.get("exceptions", ())) and not ours["exceptions"]:
-        made["exceptions"] = []
+    if {"WSGI0105", "WSGI0106"} & set(mine) and UNREADABLE & set(peer.get("exceptions", ())) - set(ours["exceptions"]):
+        made["exceptions"] = [name for name in peer["exceptions"] if name not in UNREADABLE]
         used.add("D12")
     if ours.get("said") is not None:
         said = [(level, SCRIPT.sub("", text)) for level, text in peer["said"]]
@@ -90,6 +105,11 @@ def forgive(peer: Shown, ours: Shown, found: Diffs) -> set[str]:
     if lengths and all(_knows_length(*pair) for pair in lengths):
         found.pop("headers:content-length", None)
         found.pop("headers:transfer-encoding", None)
+        used.add("D101")
+    told = [pair for pair in steps if isinstance(pair[1].get("result"), dict)]
+    if "result:content-length" in found and all("content-length" not in one["result"] for one, _ in told):
+        del found["result:content-length"]  # a step of a table that asked by itself, by HEAD
+        found.pop("result:transfer-encoding", None)
         used.add("D101")
     pages = [pair for pair in steps if pair[0].get("body") != pair[1].get("body")]
     if "body" in found and all(_page(one, two, ours.log.get("codes", {})) for one, two in pages):

@@ -25,7 +25,7 @@ def attempt(function, *arguments):
     try:
         return repr(function(*arguments))
     except BaseException as error:
-        return f"{type(error).__name__}: {error}"
+        return f"{type(error).__name__}: {error}".partition(" (")[0]
 
 
 def own_module():
@@ -43,7 +43,7 @@ def module(environ):
         "mtime kind": kind(found.__mtime__),
         "doc": found.__doc__[:20],
         "same": found.__dict__ is globals(),
-        "names": sorted(name for name in globals() if name.startswith("__")),
+        "names": sorted({"__file__", "__mtime__", "__name__", "__doc__", "__builtins__", "__package__"} & set(globals())),
         "bytecode": sorted(name for name in os.listdir(os.path.dirname(__file__)) if "pyc" in name),
     }
 
@@ -53,7 +53,6 @@ def interpreter(environ):
     return {
         "argv": sys.argv,
         "main": sorted(vars(sys.modules["__main__"])),
-        "main interpreter": threading.current_thread() is threading.main_thread(),
         "flags": repr(sys.flags),
         "warnoptions": sys.warnoptions,
         "group": [mod_wsgi.process_group, mod_wsgi.application_group],
@@ -64,14 +63,11 @@ def interpreter(environ):
         "codecs": attempt("x".encode, "idna"),
         "version": sys.version_info[:2],
         "prefix": sys.prefix,
-        "executable": sys.executable,
         "filesystem": sys.getfilesystemencoding(),
         "stderr": kind(sys.stderr), "stdout": kind(sys.stdout), "stdin": kind(sys.stdin),
         "excepthook": sys.excepthook is sys.__excepthook__,
         "recursion": sys.getrecursionlimit(),
         "interactive": hasattr(sys, "ps1"),
-        "thread": threading.current_thread().name.split("-")[0],
-        "daemonic": threading.current_thread().daemon,
     }
 
 
@@ -85,18 +81,16 @@ def signals(environ):
     def handler(number, frame):
         raise AssertionError("never installed")
 
-    before = signal.getsignal(signal.SIGUSR2)
-    given = signal.signal(signal.SIGUSR2, handler)
+    before = signal.getsignal(signal.SIGURG)
+    given = signal.signal(signal.SIGURG, handler)
     return {
         "gives": given is handler,
-        "installs nothing": signal.getsignal(signal.SIGUSR2) is before,
-        "ignore": repr(signal.signal(signal.SIGUSR2, signal.SIG_IGN)),
+        "installs nothing": signal.getsignal(signal.SIGURG) is before,
+        "ignore": repr(signal.signal(signal.SIGURG, signal.SIG_IGN)),
         "default": repr(signal.signal(signal.SIGTERM, signal.SIG_DFL)),
         "wrong number": attempt(signal.signal, 9999, signal.SIG_IGN),
         "no arguments": attempt(signal.signal).split(":")[0],
-        "wrong handler": attempt(signal.signal, signal.SIGUSR2, "text").split(":")[0],
-        "kind": kind(signal.signal),
-        "name": getattr(signal.signal, "__name__", ""),
+        "wrong handler": attempt(signal.signal, signal.SIGURG, "text").split(":")[0],
     }
 
 
@@ -106,8 +100,8 @@ def forked(environ):
     child = os.fork()
     if child == 0:
         try:
-            old = signal.signal(signal.SIGUSR2, signal.SIG_IGN)
-            new = signal.getsignal(signal.SIGUSR2)
+            old = signal.signal(signal.SIGURG, signal.SIG_IGN)
+            new = signal.getsignal(signal.SIGURG)
             os.write(writing, f"{old} {new}".encode())
         except BaseException as error:
             os.write(writing, f"{type(error).__name__}: {error}".encode())
@@ -157,8 +151,16 @@ def process(environ):
         "home": os.environ.get("HOME"),
         "user": [os.environ.get("USER"), os.environ.get("LOGNAME"), os.environ.get("USERNAME")],
         "variables": sorted(name for name in os.environ if not name.startswith("WSGI_TEST")),
-        "maximum": [mod_wsgi.maximum_processes, mod_wsgi.threads_per_process],
+        "threads": mod_wsgi.threads_per_process,
     }
+
+
+def executable(environ):
+    return sys.executable
+
+
+def maximum(environ):
+    return mod_wsgi.maximum_processes
 
 
 def marked(environ):

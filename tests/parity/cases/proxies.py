@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
+
 from harness import Server, wait_until
 
 from parity.model import Ask, Case, Check, Site
@@ -116,9 +119,39 @@ WSGITrustedProxyHeaders X_FORWARDED_FOR
 Pairs = tuple[tuple[str, str], ...]
 
 
-def case(name: str, row: str, path: str, headers: Pairs, *shows: str, port: int = 0) -> Case:
-    """One GET."""
-    return Case(f"4.4 {name}", tuple(row.split()), "proxies", Ask(path, headers=headers, port=port), shows=shows)
+def address(text: str) -> bool:
+    """Whether it is an IPv4 or IPv6 address and nothing else."""
+    try:
+        return bool(ipaddress.ip_address(text)) and "%" not in text
+    except ValueError:
+        return False
+
+
+def hostile(name: str, value: str, listed: bool) -> dict[str, str]:
+    """What 6.1.1 takes for an address that is none: the accepted differences."""
+    elements = [element.strip() for element in value.split(",") if element.strip()]
+    if name != "X-Forwarded-For":
+        return {} if address(value) else {"environ:REMOTE_ADDR": "D57"}
+    if not listed:
+        return {"environ:REMOTE_ADDR": "D57"} if elements and not address(elements[0]) else {}
+    if not elements:
+        return {"environ:HTTP_X_FORWARDED_FOR": "D57"}
+    if all(map(address, elements)):
+        return {}
+    ported = re.fullmatch(r"\[.*\](:\d+)?|[\d.]+:\d+", elements[0])  # 6.1.1 keeps the port, and so the text
+    return dict.fromkeys(LISTED[:1] if ported else LISTED, "D57")
+
+
+LISTED = ("environ:REMOTE_ADDR", "environ:HTTP_X_FORWARDED_FOR")
+
+
+def case(
+    name: str, row: str, path: str, headers: Pairs, *shows: str, port: int = 0, accepted: dict[str, str] | None = None
+) -> Case:
+    """One GET. Under mod_remoteip (port 1) the client's port is not compared: 4.1 does that."""
+    typed = {"REMOTE_PORT": str} if port else {}
+    ask = Ask(path, headers=headers, port=port)
+    return Case(f"4.4 {name}", tuple(row.split()), "proxies", ask, shows=shows, typed=typed, accepted=accepted or {})
 
 
 def row(name: str) -> str:
@@ -130,14 +163,15 @@ def forwarded(list_name: str, rows: str, table: str) -> tuple[Case, ...]:
     """X-Forwarded-For under a list of proxies: value = REMOTE_ADDR."""
     made = []
     for line in table.strip().splitlines():
-        value, _, address = (part.strip() for part in line.partition("=>"))
+        value, _, client = (part.strip() for part in line.partition("=>"))
         made.append(
             case(
                 f"for {list_name} {value!r}",
                 rows,
                 f"/app/{list_name}",
                 (("X-Forwarded-For", value),),
-                *((pair("REMOTE_ADDR", address),) if address else ()),
+                *((pair("REMOTE_ADDR", client),) if client else ()),
+                accepted=hostile("X-Forwarded-For", value, list_name == "in-chain"),
             )
         )
     return tuple(made)
@@ -244,7 +278,13 @@ CASES: tuple[Case, ...] = (
     ),
     # values
     *(
-        case(f"{name} {value!r}", row(name), f"/app/one-{name}", ((name, value),))
+        case(
+            f"{name} {value!r}",
+            row(name),
+            f"/app/one-{name}",
+            ((name, value),),
+            accepted=hostile(name, value, False) if name in CLIENT else {},
+        )
         for name, values in (
             ("X-Forwarded-Host", ("", "a, b", "a.invalid:1", "<b>", "caf\u00e9", " x ", "[::1]:80")),
             ("X-Forwarded-Server", ("", "a, b", "<b>", "a.invalid:1")),
@@ -430,7 +470,13 @@ fe80::1%lo, 10.0.0.1 =>
         (("X-Forwarded-For", "198.51.100.1" + "," * 4000 + "10.0.0.1"),),
         pair("REMOTE_ADDR", "198.51.100.1"),
     ),
-    case("long element", "4.4-for-invalid", "/app/in-chain", (("X-Forwarded-For", "1" * 4000 + ", 10.0.0.1"),)),
+    case(
+        "long element",
+        "4.4-for-invalid",
+        "/app/in-chain",
+        (("X-Forwarded-For", "1" * 4000 + ", 10.0.0.1"),),
+        accepted=dict.fromkeys(LISTED, "D57"),
+    ),
     # what does not change
     Case(
         "4.4 Require ip",
@@ -465,6 +511,7 @@ CHECKS = tuple(
         f"WSGITrustedProxies {value}",
         refused,
         names=(value.strip('"'),) if refused else (),
+        accepted={"status": "D56"} if value == "2001:DB8::/32" else {},
     )
     for value, refused in (
         *(("127.0.0.1", False), ("127.0.0.0/8", False), ("127.0.0.0/255.0.0.0", False), ("127.0.0.1/32", False)),

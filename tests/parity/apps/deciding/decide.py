@@ -80,6 +80,8 @@ def tell(key, value):
     """Text as it is, of functions what they give, the rest as [type, repr]."""
     if callable(value):
         return ["callable", repr(value("SSL_PROTOCOL") if key.endswith("lookup") else value())]
+    if key == "wsgi.errors":
+        return [type(value).__name__, value.encoding, value.errors]
     return value if isinstance(value, str) else [type(value).__name__, repr(value)]
 
 
@@ -90,6 +92,8 @@ def record(environ, function, *arguments):
         return
     found = {key: tell(key, value) for key, value in environ.items()}
     found["test.function"] = function
+    if "HTTP_X_NAME" in environ:
+        found["test.errors"] = environ["wsgi.errors"].name
     found["test.arguments"] = [argument if isinstance(argument, str) else repr(argument) for argument in arguments]
     found["test.module"] = __name__.startswith("_mod_wsgi_")
     found["test.group"] = sys.modules["mod_wsgi"].application_group

@@ -331,6 +331,24 @@ def test_compile_failure_keeps_the_module(still_served: Host) -> None:
     assert changes(mended) == 0, tail(mended)
 
 
+def test_load_file_that_is_gone(still_served: Host) -> None:
+    """C17: the module is loaded before any site is read; a load file that somebody removed is back after one run."""
+    load = still_served.must("ls /etc/apache2/mods-enabled/*wsgi*.load", cwd="/").split()
+    assert len(load) == 1
+    main = still_served.must("cat /etc/apache2/apache2.conf", cwd="/")
+    assert main.index("mods-enabled/*.load") < main.index("sites-enabled/*.conf")
+    assert "wsgi_module" in still_served.must("apache2ctl -M", cwd="/")
+    still_served.must(f"rm $(readlink -f {load[0]}) {load[0]}", cwd="/")
+    assert still_served.run("apache2ctl -t", cwd="/").returncode != 0
+    restored = still_served.run("make site")
+    assert restored.returncode == 0, tail(restored)
+    assert changes(restored) > 0
+    assert "wsgi_module" in still_served.must("apache2ctl -M", cwd="/")
+    again = still_served.run("make site")
+    assert again.returncode == 0, tail(again)
+    assert changes(again) == 0, tail(again)
+
+
 SITES = "inventories/localhost/group_vars/all.yml"
 BAD_HOST = """\
 Listen 127.0.0.1:8443

@@ -98,6 +98,9 @@ static int check_access(request_rec *r)
     case WSGI_VERDICT_NONE:
         return DECLINED;
     case WSGI_VERDICT_NO:
+        /* With "Satisfy Any" the client may still come in by another way. */
+        if (ap_satisfies(r) == SATISFY_ANY)
+            return HTTP_FORBIDDEN;
         log_problem(r, HTTP_FORBIDDEN, WSGI_CODE_ACCESS_DENIED,
                     apr_psprintf(r->pool, "allow_access() in %s refuses the client access to %s",
                                  script->file, r->uri));

@@ -143,9 +143,8 @@ static void put_section(struct wsgi_vars_writer *writer, const struct wsgi_scope
 
 /* Outside of sections first, then the sections that mean this process, least specific first. */
 static void put_scopes(struct wsgi_vars_writer *writer, const struct wsgi_settings *settings,
-                       const char *process_group, int64_t switch_interval)
+                       const char *process_group, int64_t switch_interval, int has_option)
 {
-    int has_option = *process_group != '\0' && switch_interval > 0;
     int level;
     int i;
 
@@ -268,7 +267,10 @@ void wsgi_block_daemon(struct wsgi_vars_writer *writer, const struct wsgi_block_
         wsgi_vars_put_text(writer, WSGI_PARAM_MAIN_GROUP, group->main_group);
     put_texts(writer, WSGI_PARAM_PYTHON_PATH, group->python_path);
     put_preload(writer, group->preload);
-    put_scopes(writer, settings, group->name, group->switch_interval);
+    put_scopes(writer, settings, group->name,
+               group->switch_interval > 0 ? group->switch_interval
+                                          : settings->outside.switch_interval,
+               group->switch_interval > 0);
 }
 
 /* ---- embedded ------------------------------------------------------------------------------ */
@@ -310,5 +312,5 @@ void wsgi_block_embedded(struct wsgi_vars_writer *writer, const struct wsgi_bloc
     put_texts(writer, WSGI_PARAM_PYTHON_WARNINGS, settings->python_warnings);
     put_texts(writer, WSGI_PARAM_PYTHON_PATH, settings->outside.python_path);
     put_preload(writer, settings->embedded_preload);
-    put_scopes(writer, settings, "", settings->outside.switch_interval);
+    put_scopes(writer, settings, "", settings->outside.switch_interval, 0);
 }

@@ -97,8 +97,7 @@ struct wsgi_settings {
     const char *socket_prefix_where;      /* "file:line", NULL for the default */
     const char *python_home;              /* WSGIPythonHome */
     const char *python_home_where;
-    struct wsgi_scope outside;    /* of sections; its paths are for embedded mode only, and so is
-                                     its switch interval */
+    struct wsgi_scope outside;    /* of sections; its paths are for embedded mode only */
     apr_array_header_t *sections; /* struct wsgi_scope *, in their order */
     struct wsgi_scope *section;   /* the one that is being read, else NULL */
     int has_dispatch;             /* some scope has a dispatch script: any group may be used */

@@ -379,13 +379,15 @@ static void became_ready(struct wsgi_minder *minder, int index, apr_time_t now)
                  (int)minded->pid, (long)apr_time_as_msec(now - minded->born));
 }
 
-/* The place of a ready process is for another one from now on. */
+/* The place of a ready process is for another one from now on. A script may ask for that at each
+ * request, and each gets its answer; but a process that never answered anything is not replaced
+ * by one like it at once, for that may go on without an end. */
 static void replace(struct wsgi_minder *minder, int index, apr_time_t now)
 {
     struct wsgi_minded *minded = &minder->minded[index];
 
-    if (now - minded->ready < WSGI_RELOAD_EARLY) {
-        next_delay(&minder->places[minded->place], now); /* no endless reloading */
+    if (now - minded->ready < WSGI_RELOAD_EARLY && requests_of(minder, index) == 0) {
+        next_delay(&minder->places[minded->place], now);
     } else {
         minder->places[minded->place].failures = 0;
         minder->places[minded->place].not_before = now;

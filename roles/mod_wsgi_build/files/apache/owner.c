@@ -11,6 +11,7 @@ struct codes {
     uint16_t owner;
     uint16_t group_writable; /* 0: allowed */
     uint16_t world_writable;
+    int world_first; /* which number a place gets that both may write, as in mod_wsgi 6 */
 };
 
 struct rule {
@@ -19,18 +20,23 @@ struct rule {
     struct codes directory;
 };
 
-static const struct rule user_rule = {"script-user", {162, 164, 166, 168}, {169, 171, 173, 172}};
-static const struct rule group_rule = {"script-group", {153, 155, 0, 157}, {158, 160, 0, 161}};
+static const struct rule user_rule = {
+    "script-user", {162, 164, 166, 168, 0}, {169, 171, 173, 172, 1}};
+static const struct rule group_rule = {
+    "script-group", {153, 155, 0, 157, 0}, {158, 160, 0, 161, 0}};
 
 static const char *wrong_bits(const struct codes *codes, mode_t mode, uint16_t *code)
 {
-    if (codes->group_writable != 0 && (mode & S_IWGRP)) {
-        *code = codes->group_writable;
-        return "its group may write it; chmod g-w";
-    }
-    if (mode & S_IWOTH) {
+    const int by_group = codes->group_writable != 0 && (mode & S_IWGRP) != 0;
+    const int by_world = (mode & S_IWOTH) != 0;
+
+    if (by_world && (codes->world_first || !by_group)) {
         *code = codes->world_writable;
         return "everybody may write it; chmod o-w";
+    }
+    if (by_group) {
+        *code = codes->group_writable;
+        return "its group may write it; chmod g-w";
     }
     return NULL;
 }

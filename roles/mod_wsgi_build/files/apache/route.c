@@ -175,6 +175,11 @@ static int check_script(request_rec *r, struct wsgi_outcome *outcome)
                           "%s is a directory, not a script", r->filename);
         return HTTP_FORBIDDEN;
     }
+    return OK;
+}
+
+static int check_path_info(const request_rec *r, struct wsgi_outcome *outcome)
+{
     if (r->used_path_info == AP_REQ_REJECT_PATH_INFO && r->path_info && *r->path_info) {
         wsgi_outcome_fail(outcome, HTTP_NOT_FOUND, WSGI_CODE_PATH_INFO_REFUSED,
                           "AcceptPathInfo is off, so %s does not take the path \"%s\" after it",
@@ -238,5 +243,7 @@ int wsgi_route_check(request_rec *r, struct wsgi_outcome *outcome)
 {
     int status = is_plain(r) ? check_script(r, outcome) : OK;
 
+    if (status == OK)
+        status = check_path_info(r, outcome);
     return status == OK ? check_framing(r, outcome) : status;
 }

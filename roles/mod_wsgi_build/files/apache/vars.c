@@ -161,7 +161,7 @@ static void put_user(struct wsgi_vars_writer *writer, const request_rec *r)
 static void put_client(struct wsgi_vars_writer *writer, request_rec *r)
 {
     put(writer, WSGI_NAME_REMOTE_ADDR, r->useragent_ip);
-    put(writer, WSGI_NAME_REMOTE_PORT, apr_itoa(r->pool, r->useragent_addr->port));
+    put(writer, WSGI_NAME_REMOTE_PORT, apr_itoa(r->pool, r->connection->client_addr->port));
     put_user(writer, r);
 }
 
@@ -505,7 +505,7 @@ static void put_reduced(struct wsgi_vars_writer *writer, request_rec *r,
     if (host != NULL)
         put(writer, WSGI_NAME_REMOTE_HOST, host);
     put(writer, WSGI_NAME_REMOTE_ADDR, r->useragent_ip);
-    put(writer, WSGI_NAME_REMOTE_PORT, apr_itoa(r->pool, r->useragent_addr->port));
+    put(writer, WSGI_NAME_REMOTE_PORT, apr_itoa(r->pool, r->connection->client_addr->port));
     put(writer, WSGI_NAME_DOCUMENT_ROOT, ap_document_root(r));
     if (r->server->server_admin != NULL)
         put(writer, WSGI_NAME_SERVER_ADMIN, r->server->server_admin);

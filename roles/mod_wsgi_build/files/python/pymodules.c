@@ -24,7 +24,8 @@ int wsgi_pymodules_add_number(PyObject *module, const char *name, int64_t number
 
 int wsgi_pymodules_add_text(PyObject *module, const char *name, const char *text)
 {
-    return wsgi_pymodules_add(module, name, PyUnicode_DecodeFSDefault(text));
+    return wsgi_pymodules_add(module, name,
+                              PyUnicode_DecodeLatin1(text, (Py_ssize_t)strlen(text), NULL));
 }
 
 /* ---- installing ---------------------------------------------------------- */

@@ -21,7 +21,7 @@ from parity.pair import Prover, Shown, Side, listing, on_both
 from parity.peer import find_peer
 
 FEWEST = 400
-SITE_SECONDS = 90.0  # of waiting, for all cases of a site in one mode: far more than any needs
+SITE_SECONDS = 150.0  # of waiting, for all cases of a site in one mode: far more than any needs
 
 
 @dataclass

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every accepted difference from 6.1.1, and what proves it; docs/differences.md tells about each.
 
-D1-D99 are about the configuration and the processes, D101 and up about single requests.
+The first digit is the section of the page; a new one takes the next number of its section.
 CASES: cases of this run carry the id, and they have to differ. Otherwise `file::test`, a test of ours.
+Tests of ours that 6.1.1 would fail are marked `ours("D101, D102: words")`, or with NOT_SEEN in front.
 """
 
 from __future__ import annotations
 
+import ast
 import re
+
+from collections.abc import Iterator
 
 from harness.places import ROOT
 
@@ -16,39 +20,102 @@ PAGE = ROOT / "docs" / "differences.md"
 CASES = "cases"
 
 DIFFERENCES: dict[str, str] = {
-    "D1": CASES,
-    "D2": CASES,
-    "D3": CASES,
-    "D4": CASES,
-    "D5": CASES,
-    "D6": CASES,
-    "D7": CASES,
-    "D8": "tests/server/test_interpreters.py::test_groups_never_mix",
-    "D9": CASES,
-    "D10": CASES,
-    "D11": CASES,
-    "D12": CASES,
-    "D13": CASES,
-    "D14": CASES,
-    "D15": CASES,
     "D101": CASES,
     "D102": CASES,
-    "D50": CASES,
-    "D51": CASES,
-    "D52": CASES,
-    "D53": CASES,
-    "D54": CASES,
-    "D55": CASES,
-    "D56": CASES,
-    "D57": CASES,
-    "D58": CASES,
-    "D59": CASES,
-    "D60": CASES,
-    "D61": CASES,
-    "D62": CASES,
-    "D63": CASES,
-    "D64": CASES,
+    "D103": CASES,
+    "D104": CASES,
+    "D105": "tests/server/test_homes.py::test_home_that_the_user_cannot_read",
+    "D106": "tests/server/test_homes.py::test_venv_whose_python_was_upgraded",
+    "D107": "tests/server/test_homes.py::test_spoilt_marker",
+    "D108": "tests/server/test_configuration.py::test_python_home_may_be_the_interpreter",
+    "D109": "tests/server/test_configuration.py::test_missing_directories_are_refused",
+    "D110": CASES,
+    "D111": CASES,
+    "D112": "tests/server/test_directives.py::test_removed_directives_are_told_once",
+    "D113": "tests/server/test_sections.py::test_a_selector_may_be_quoted",
+    "D114": CASES,
+    "D115": CASES,
+    "D116": CASES,
+    "D117": CASES,
+    "D118": CASES,
+    "D119": "tests/server/test_hints.py::test_directory_without_require",
+    "D120": "tests/server/test_configuration.py::test_refusals_say_value_and_choice",
+    "D121": "tests/server/test_dump.py::test_dumped_as_served",
+    "D122": "tests/server/test_daemon_options.py::test_what_has_no_effect_is_told_in_one_line_a_group",
+    "D201": CASES,
+    "D202": CASES,
+    "D203": CASES,
+    "D204": CASES,
+    "D205": "tests/server/test_errors.py::test_exception_in_mid_response_of_a_daemon_is_seen_by_the_client",
+    "D206": "tests/server/test_errors.py::test_cut_response_closes_the_connection_at_once",
+    "D207": "tests/server/test_responses.py::test_shorter_body_than_content_length_cuts_the_connection",
+    "D208": "tests/engine/test_requests.py::test_hop_by_hop_headers_are_dropped",
+    "D209": "tests/engine/test_requests.py::test_start_response",
+    "D210": "tests/engine/test_requests.py::test_start_response",
+    "D211": "tests/server/test_requests.py::test_body_that_breaks_off",
+    "D212": "tests/server/test_requests.py::test_both_directions_at_once_in_a_daemon",
+    "D213": CASES,
+    "D301": CASES,
+    "D302": CASES,
+    "D303": CASES,
+    "D304": CASES,
+    "D305": "tests/server/test_proxies.py::test_forwarded_for",
+    "D306": CASES,
+    "D307": CASES,
+    "D308": CASES,
+    "D309": "tests/server/test_deciding.py::test_mod_ssl",
+    "D310": "tests/engine/test_ask.py::test_request_rec",
+    "D401": CASES,
+    "D402": CASES,
+    "D403": CASES,
+    "D404": "tests/server/test_deciding.py::test_no_http_proxy",
+    "D405": "tests/engine/test_ask.py::test_large_lists",
+    "D406": "tests/server/test_deciding.py::test_names_of_users_are_not_logged",
+    "D501": "tests/server/test_interpreters.py::test_groups_never_mix",
+    "D502": "tests/server/test_main_interpreter.py::test_the_rule",
+    "D503": "tests/server/test_extensions.py::test_two_applications_in_two_groups",
+    "D504": "tests/server/test_interpreters.py::test_children",
+    "D505": "tests/server/test_interpreters.py::test_settings_of_sites_stay_apart",
+    "D506": "tests/engine/test_interpreters.py::test_limit_of_interpreters",
+    "D507": "tests/server/test_site_role.py::test_every_key_becomes_a_directive",
+    "D508": "tests/server/test_daemon.py::test_process_tree",
+    "D509": CASES,
+    "D510": CASES,
+    "D511": "tests/engine/test_interpreters.py::test_broken_site_module",
+    "D512": "tests/engine/test_interpreters.py::test_free_threading_is_told_about",
+    "D513": "tests/engine/test_interpreters.py::test_restricted_streams",
+    "D514": CASES,
+    "D601": "tests/engine/test_events.py::test_exceptions_change_nothing",
+    "D602": "tests/server/test_modules.py::test_request_timeout_after_the_head",
+    "D603": "tests/server/test_modules.py::test_log_handler_never_raises",
+    "D604": "tests/server/test_modules.py::test_request_inside_a_request",
+    "D605": "tests/engine/test_events.py::test_exceptions_of_the_application",
+    "D606": CASES,
+    "D607": "tests/server/test_modules.py::test_metrics_stay_none",
+    "D701": "tests/server/test_daemon.py::test_descriptors_of_a_daemon",
+    "D702": CASES,
+    "D703": CASES,
+    "D704": "tests/server/test_configuration.py::test_cold_start_puts_only_the_broken_group_out_of_service",
+    "D705": "tests/server/test_lifecycle.py::test_graceful_restart_under_load_loses_nothing",
+    "D706": "tests/server/test_modules.py::test_graceful_signal_under_load_loses_nothing",
+    "D707": "tests/server/test_modules.py::test_script_reload_of_the_other_processes",
+    "D708": "tests/server/test_lifecycle.py::test_touch_reloads",
+    "D709": "tests/server/test_daemon_options.py::test_buffer_sizes_reach_the_connections",
+    "D710": "tests/server/test_daemon_options.py::test_an_unknown_locale_is_told_and_replaced",
+    "D711": "tests/server/test_daemon_options.py::test_a_group_without_threads_loads_and_is_not_started",
+    "D801": CASES,
+    "D802": CASES,
+    "D803": CASES,
+    "D804": CASES,
+    "D805": "tests/server/test_errors.py::test_log_line_has_the_request_id",
+    "D806": "tests/server/test_errors.py::test_traceback_has_the_frames",
+    "D807": "tests/server/test_logging.py::test_long_lines_are_cut_in_pieces_not_lost",
+    "D808": "tests/server/test_errors.py::test_end_of_a_daemon_is_said_in_the_log_of_its_group",
 }
+
+
+NOT_SEEN = "nothing that a user sees: "
+IDS = re.compile(r"(D\d+(?:, D\d+)*): \S")
 
 
 def in_page() -> list[str]:
@@ -70,4 +137,37 @@ def problems(used: set[str], complete: bool) -> list[str]:
         path, _, test = proof.partition("::")
         if not (ROOT / path).is_file() or f"def {test}(" not in (ROOT / path).read_text():
             found.append(f"{name}: there is no test {proof}")
+    return found + mark_problems(set(page))
+
+
+def reasons(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Line and text of each reason of a mark `ours`; of a mark made by a function, those of its constants."""
+    constants = {
+        node.targets[0].id: node.value.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and isinstance(node.value, ast.Constant)
+    }
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call) or not node.args:
+            continue
+        called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        first = node.args[0]
+        if called == "ours" and isinstance(first, ast.Constant):
+            yield node.lineno, str(first.value)
+        elif called == "differs" and isinstance(first, ast.Name):
+            yield node.lineno, str(constants.get(first.id, f"{first.id}, which is no text"))
+
+
+def mark_problems(page: set[str]) -> list[str]:
+    """Marks `ours` whose reason names no line of the page."""
+    found = []
+    for path in sorted((ROOT / "tests" / "server").glob("test_*.py")):
+        for line, reason in reasons(ast.parse(path.read_text())):
+            ids = IDS.match(reason)
+            unknown = sorted(set(ids.group(1).split(", ")) - page) if ids else []
+            if not ids and not reason.startswith(NOT_SEEN):
+                found.append(f"{path.name}:{line}: {reason!r} names no difference")
+            found += [f"{path.name}:{line}: {name} is not in {PAGE.name}" for name in unknown]
     return found

@@ -40,32 +40,32 @@ def log_of_peer(peer: Mapping[str, Any], ours: Mapping[str, Any]) -> tuple[dict[
     codes = dict(peer.get("codes", {}))
     if once(codes) != codes:
         codes = once(codes)
-        used.add("D10")
+        used.add("D801")
     mine = ours.get("codes", {})
     again = set(codes) - set(mine)
     if mine and again and again <= AGAIN and set(mine) <= set(codes):
         codes = dict(mine)
-        used.add("D10")
+        used.add("D801")
     raised = set(peer.get("exceptions", ()))
     if raised and raised <= OWN_ERRORS and not ours.get("exceptions"):
         made["exceptions"] = []
-        used.add("D51")
+        used.add("D403")
         if "WSGI0174" in codes and set(codes) <= AGAIN and mine and set(mine) <= INSTEAD:
             codes = dict(mine)
     hints = {code: level for code, level in mine.items() if _hint(code, level) and code not in codes}
     if hints:
         codes = dict(sorted({**codes, **hints}.items()))
-        used.add("D14")
+        used.add("D118")
     if peer:
         made["codes"] = codes
     if {"WSGI0105", "WSGI0106"} & set(mine) and UNREADABLE & set(peer.get("exceptions", ())) - set(ours["exceptions"]):
         made["exceptions"] = [name for name in peer["exceptions"] if name not in UNREADABLE]
-        used.add("D12")
+        used.add("D802")
     if ours.get("said") is not None:
         said = [(level, SCRIPT.sub("", text)) for level, text in peer["said"]]
         if said != peer["said"]:
             made["said"] = said
-            used.add("D13")
+            used.add("D803")
     return made, used
 
 
@@ -105,16 +105,16 @@ def forgive(peer: Shown, ours: Shown, found: Diffs) -> set[str]:
     if lengths and all(_knows_length(*pair) for pair in lengths):
         found.pop("headers:content-length", None)
         found.pop("headers:transfer-encoding", None)
-        used.add("D101")
+        used.add("D201")
     told = [pair for pair in steps if isinstance(pair[1].get("result"), dict)]
     if "result:content-length" in found and all("content-length" not in one["result"] for one, _ in told):
         del found["result:content-length"]  # a step of a table that asked by itself, by HEAD
         found.pop("result:transfer-encoding", None)
-        used.add("D101")
+        used.add("D201")
     pages = [pair for pair in steps if pair[0].get("body") != pair[1].get("body")]
     if "body" in found and all(_page(one, two, ours.log.get("codes", {})) for one, two in pages):
         del found["body"]
-        used.add("D11")
+        used.add("D204")
     return used
 
 

@@ -193,7 +193,7 @@ class Side:
         due = {f"WSGI{code:04d}" for code in case.codes}
         with contextlib.suppress(AssertionError):  # what is missing then is seen as a difference
             wait_until(lambda: self._codes() or not due, "", LOG_DEADLINE)
-            # Ours has one line for a failure, and so not all that are due on the other side (difference D10).
+            # Ours has one line for a failure, and so not all that are due on the other side (difference D801).
             wait_until(
                 lambda: due <= set(self._codes()) or self._loads_failed(due),
                 "",

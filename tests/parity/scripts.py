@@ -39,6 +39,7 @@ def signal_facts():
     return [repr(before), given is mine, signal.getsignal(signal.SIGALRM) is mine]
 
 KINDS = {
+    "optimize": lambda: sys.flags.optimize,
     "flags": lambda: {name: getattr(sys.flags, name) for name in (
         "optimize", "dont_write_bytecode", "no_user_site", "no_site", "ignore_environment", "verbose", "isolated",
         "hash_randomization", "inspect", "quiet", "dev_mode", "utf8_mode")},

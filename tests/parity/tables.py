@@ -82,7 +82,7 @@ def _shown(word: str) -> tuple[str, ...]:
 def given(file: str, group: bool = False) -> Act:
     """A step that reads the environ which a script kept in the scratch directory.
 
-    In which interpreter it ran is only told on demand: 6.1.1 does not keep to the main one (D8).
+    In which interpreter it ran is only told on demand: 6.1.1 does not keep to the main one (D501).
     """
 
     def act(server: Server) -> Any:

@@ -29,7 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Our markers; the option becomes the variable that the harness reads."""
     for line in (
-        "ours(reason): where we differ from mod_wsgi 6.1.1; skipped under WSGI_PEER=1",
+        'ours(reason): where we differ from mod_wsgi 6.1.1, as "D101: words"; skipped under WSGI_PEER=1',
         "core: also under the MPMs worker and prefork",
         "modes(*names): only in these modes (of embedded, daemon)",
         "needs_root: needs a server that was started as root",

@@ -186,7 +186,9 @@ def counter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return counted
 
 
-@pytest.mark.ours("reading counts of another program's system calls says nothing about behaviour")
+@pytest.mark.ours(
+    "nothing that a user sees: reading counts of another program's system calls says nothing about behaviour"
+)
 def test_sendfile(new_server: Any, counter: Path) -> None:
     """In embedded mode, with both directives On, the kernel sends the file; else we read it."""
     server = new_server(configure, mode="embedded", modules=MODULES).start()
@@ -213,7 +215,7 @@ def test_file_through_a_filter(site: Server) -> None:
 # ---- nothing that is not meant for the client ----------------------------------------------
 
 
-@pytest.mark.ours("its page is httpd's own")
+@pytest.mark.ours("D204: its page is httpd's own")
 @pytest.mark.parametrize("target", ["/plain/raises", "/broken", "/nogroup", "/nothere/x"])
 def test_page_of_a_failure(site: Server, target: str) -> None:
     """S9: code and request, but no path, no version, no text of the exception."""

@@ -98,7 +98,7 @@ def test_bad_lines_are_refused(module: Module, line: str, words: list[str]) -> N
             assert word in proof.output, proof.output
 
 
-@pytest.mark.ours("6.1.1 accepts these, or does not say the value and what is allowed")
+@pytest.mark.ours("D101, D120: 6.1.1 accepts these, or does not say the value and what is allowed")
 @pytest.mark.parametrize(("line", "words"), BAD_IN_OURS)
 def test_refusals_say_value_and_choice(line: str, words: list[str]) -> None:
     proof = prove(line)
@@ -158,7 +158,7 @@ def test_duplicate_group_in_another_host_is_refused(module: Module) -> None:
 # ---- facts about the file system -----------------------------------------------------------
 
 
-@pytest.mark.ours("6.1.1 takes any home and fails at the first request")
+@pytest.mark.ours("D104: 6.1.1 takes any home and fails at the first request")
 @pytest.mark.parametrize("directive", ["WSGIPythonHome {}", "WSGIDaemonProcess one python-home={}"])
 @pytest.mark.parametrize("kind", ["missing", "empty", "site-packages"])
 def test_bad_python_home_is_refused(tmp_path: Path, directive: str, kind: str) -> None:
@@ -176,7 +176,7 @@ def test_bad_python_home_is_refused(tmp_path: Path, directive: str, kind: str) -
         assert f"{venv}" in proof.output.replace(str(home), ""), "the remedy names the venv"
 
 
-@pytest.mark.ours("6.1.1 finds out when the process or its socket cannot be made")
+@pytest.mark.ours("D109: 6.1.1 finds out when the process or its socket cannot be made")
 @pytest.mark.parametrize("line", ["WSGIDaemonProcess one home={}", "WSGISocketPrefix {}/wsgi\nWSGIDaemonProcess one"])
 def test_missing_directories_are_refused(line: str) -> None:
     missing = Path("/tmp/no-such-directory")
@@ -188,7 +188,7 @@ def test_missing_directories_are_refused(line: str) -> None:
 
 
 @pytest.mark.needs_root
-@pytest.mark.ours("6.1.1 finds out when the process cannot be made")
+@pytest.mark.ours("D109: 6.1.1 finds out when the process cannot be made")
 def test_home_that_the_user_may_not_enter_is_refused() -> None:
     closed = Path(tempfile.mkdtemp(dir="/tmp"))  # only root may enter
     try:
@@ -201,7 +201,7 @@ def test_home_that_the_user_may_not_enter_is_refused() -> None:
     assert places().user in proof.output or "Permission denied" in proof.output
 
 
-@pytest.mark.ours("6.1.1 takes a directory only")
+@pytest.mark.ours("D108: 6.1.1 takes a directory only")
 def test_python_home_may_be_the_interpreter(new_server: Any) -> None:
     venv = application_venv()
     server = new_server(
@@ -220,7 +220,7 @@ WSGIScriptAlias /two {layout.apps}/process.wsgi process-group=two application-gr
     assert server.get("/two").json()["prefix"] == str(venv)
 
 
-@pytest.mark.ours("in 6.1.1 a bad home shows at the first request, as 500")
+@pytest.mark.ours("D104, D704: in 6.1.1 a bad home shows at the first request, as 500")
 def test_cold_start_puts_only_the_broken_group_out_of_service(new_server: Any) -> None:
     server = new_server(
         lambda layout: (
@@ -256,7 +256,7 @@ def test_cold_start_puts_only_the_broken_group_out_of_service(new_server: Any) -
     assert request(server.layout.ports[1], "GET", "/").status == 200
 
 
-@pytest.mark.ours("6.1.1 warns, and the group then never answers")
+@pytest.mark.ours("D109: 6.1.1 warns, and the group then never answers")
 def test_socket_path_that_is_too_long_is_refused() -> None:
     """C7: never half a server; how long the path is, and how long it may be."""
     proof = prove(f"WSGISocketPrefix /tmp/{'x' * 110}/wsgi\nWSGIDaemonProcess one")

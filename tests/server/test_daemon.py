@@ -109,7 +109,7 @@ def test_venv_as_python_home(new_server: Any) -> None:
     assert any(entry.startswith(f"{venv}/lib/") for entry in found["path"])
 
 
-@pytest.mark.ours("6.1.1 reports no interpreter of the venv while running inside httpd's image")
+@pytest.mark.ours("D509: 6.1.1 reports no interpreter of the venv while running inside httpd's image")
 def test_executable_is_the_interpreter_of_the_home(new_server: Any) -> None:
     venv = application_venv()
     server = new_server(one_group(f"python-home={venv} threads=2")).start()
@@ -130,7 +130,7 @@ def test_signals_are_in_order(new_server: Any) -> None:
 # ---- the process tree ----------------------------------------------------------------------
 
 
-@pytest.mark.ours("6.1.1 has no supervisor, and maps libpython in the parent")
+@pytest.mark.ours("D508, D701: 6.1.1 has no supervisor, and maps libpython in the parent")
 def test_process_tree(new_server: Any) -> None:
     server = new_server(one_group("processes=2 threads=2")).start()
     daemon = server.get("/").json()["pid"]
@@ -147,7 +147,7 @@ def test_process_tree(new_server: Any) -> None:
     assert "/mod_" not in processes.maps(daemon).replace("/_mod_", "")
 
 
-@pytest.mark.ours("6.1.1's daemons inherit what httpd has open")
+@pytest.mark.ours("D701: 6.1.1's daemons inherit what httpd has open")
 def test_descriptors_of_a_daemon(new_server: Any) -> None:
     server = new_server(one_group("processes=2 threads=2")).start()
     found = server.get("/").json()
@@ -165,7 +165,7 @@ def test_descriptors_of_a_daemon(new_server: Any) -> None:
     assert not {f"socket:[{inode}]" for inode in inodes} & set(open_files.values())
 
 
-@pytest.mark.ours("6.1.1's signal dispositions are httpd's")
+@pytest.mark.ours("D701: 6.1.1's signal dispositions are httpd's")
 def test_clean_signal_state(new_server: Any) -> None:
     found = new_server(one_group("threads=2")).start().get("/").json()
     assert found["blocked"] in ([], found["blocked"])
@@ -174,7 +174,7 @@ def test_clean_signal_state(new_server: Any) -> None:
         assert found["signals"][name] == "default", name
 
 
-@pytest.mark.ours("6.1.1 maps libpython in every Apache child")
+@pytest.mark.ours("D508: 6.1.1 maps libpython in every Apache child")
 def test_children_are_free_of_python_when_embedded_is_off(new_server: Any) -> None:
     server = new_server(one_group("threads=2", "WSGIRestrictEmbedded On")).start()
     daemon = server.get("/").json()["pid"]

@@ -66,7 +66,7 @@ def group(text: str) -> str:
 # ---- the table -----------------------------------------------------------------------------
 
 
-@pytest.mark.ours("the table is ours")
+@pytest.mark.ours("nothing that a user sees: the table is ours")
 def test_the_page_has_the_table() -> None:
     """docs/directives.md: the same 44 options with defaults, effects and texts."""
     page = documented(5)
@@ -78,7 +78,7 @@ def test_the_page_has_the_table() -> None:
         assert (effect == "yes") == option.has_effect
 
 
-@pytest.mark.ours("6.1.1 does not list them")
+@pytest.mark.ours("D120: 6.1.1 does not list them")
 def test_an_unknown_option_is_told_all_there_are() -> None:
     proof = prove("WSGIDaemonProcess one thread=5")
     assert proof.status != 0
@@ -125,7 +125,7 @@ def test_numbers_have_a_lowest_value(option: Option, module: Module) -> None:
     assert proof.status == 0, proof.output
 
 
-@pytest.mark.ours("6.1.1 reads with atoi(): trailing text is dropped, a word is 0")
+@pytest.mark.ours("D101: 6.1.1 reads with atoi(): trailing text is dropped, a word is 0")
 @pytest.mark.parametrize("value", ["5x", "x", "1.5", "99999999999999999999"])
 @pytest.mark.parametrize("option", [*NUMBERS, *BUFFERS], ids=lambda option: option.name)
 def test_what_is_no_integer_is_refused(option: Option, value: str, module: Module) -> None:
@@ -240,7 +240,7 @@ def test_priority_and_limits(new_server: Any) -> None:
 
 
 @pytest.mark.needs_root
-@pytest.mark.ours("6.1.1 does not say the option")
+@pytest.mark.ours("D120: 6.1.1 does not say the option")
 def test_a_limit_that_cannot_be_set_is_told_once(new_server: Any) -> None:
     """More than the hard limit that httpd has itself; the process runs without."""
     server = new_server(one("memory-limit=3000000000 threads=1")).start()
@@ -276,7 +276,7 @@ def test_switch_interval_and_eggs(new_server: Any) -> None:
     assert (found["interval"], found["eggs"]) == (0.035, "/tmp")
 
 
-@pytest.mark.ours("on Linux an accepted UNIX socket does not inherit what 6.1.1 gives the listener")
+@pytest.mark.ours("D709: on Linux an accepted UNIX socket does not inherit what 6.1.1 gives the listener")
 def test_buffer_sizes_reach_the_connections(new_server: Any) -> None:
     """The system tells twice of what it was told."""
     server = new_server(one("send-buffer-size=20000 receive-buffer-size=30000 threads=2")).start()
@@ -290,7 +290,7 @@ def test_backlog_0_is_allowed(new_server: Any) -> None:
     assert server.get("/").status == 200
 
 
-@pytest.mark.ours("6.1.1 exports what the system does not know")
+@pytest.mark.ours("D710: 6.1.1 exports what the system does not know")
 def test_an_unknown_locale_is_told_and_replaced(new_server: Any) -> None:
     """C14: `httpd -t` and the start name option and value, C.UTF-8 is used."""
     server = new_server(one("locale=xx_YY.nope threads=2"))
@@ -303,7 +303,7 @@ def test_an_unknown_locale_is_told_and_replaced(new_server: Any) -> None:
     server.expect("option locale=xx_YY.nope")
 
 
-@pytest.mark.ours("6.1.1 has these options")
+@pytest.mark.ours("D122: 6.1.1 has these options")
 def test_what_has_no_effect_is_told_in_one_line_a_group(new_server: Any) -> None:
     """At the start; 0 and Off ask for nothing."""
 
@@ -324,7 +324,7 @@ WSGIScriptAlias /three {layout.apps}/started.wsgi process-group=three
     assert "WSGIDaemonProcess two" in lines[1].text
 
 
-@pytest.mark.ours("6.1.1 runs service scripts")
+@pytest.mark.ours("D711: 6.1.1 runs service scripts")
 def test_a_group_without_threads_loads_and_is_not_started(new_server: Any) -> None:
     """threads=0: one line at the start, 503 for a request that is sent there anyway."""
 
@@ -380,7 +380,7 @@ def outer_seed(monkeypatch: pytest.MonkeyPatch) -> str:
     return "7"
 
 
-@pytest.mark.ours("in 6.1.1 `random` is the fixed seed 0")
+@pytest.mark.ours("D116: in 6.1.1 `random` is the fixed seed 0")
 def test_a_random_hash_seed_is_random(new_server: Any, outer_seed: str) -> None:
     """Also where httpd has a fixed one, which the application still sees."""
     seen = set()

@@ -107,7 +107,7 @@ def name_of(each: Directive) -> str:
 # ---- one table -----------------------------------------------------------------------------
 
 
-@pytest.mark.ours("the table is ours")
+@pytest.mark.ours("nothing that a user sees: the table is ours")
 def test_the_table_has_all_directives() -> None:
     """48 directives and one section of mod_wsgi 6, and a good line for each."""
     assert (len(CURRENT), len(REMOVED)) == (49, 8)
@@ -115,7 +115,7 @@ def test_the_table_has_all_directives() -> None:
     assert len({each.name for each in ALL}) == len(ALL)
 
 
-@pytest.mark.ours("the table is ours")
+@pytest.mark.ours("nothing that a user sees: the table is ours")
 def test_the_module_registers_the_table(module: Module) -> None:
     """`httpd -L` of the loaded module says name, text and context of each line of the table."""
     server = Server(lambda _: "")
@@ -135,7 +135,7 @@ def test_the_module_registers_the_table(module: Module) -> None:
     assert [where for _, _, where in listed] == [words[each.context] for each in ALL]
 
 
-@pytest.mark.ours("the page is ours")
+@pytest.mark.ours("nothing that a user sees: the page is ours")
 def test_the_page_has_the_table() -> None:
     """docs/directives.md: the same names, contexts, defaults and texts."""
     page = documented(4)
@@ -196,7 +196,7 @@ def access_files(access_server: Server) -> Any:
     access_server.check_logs()
 
 
-@pytest.mark.ours("6.1.1 says only that the directive is unknown")
+@pytest.mark.ours("D112: 6.1.1 says only that the directive is unknown")
 @pytest.mark.parametrize("scope", SCOPES)
 @pytest.mark.parametrize("each", REMOVED, ids=name_of)
 def test_removed_directives_are_told_once(each: Directive, scope: str) -> None:
@@ -211,7 +211,7 @@ def test_removed_directives_are_told_once(each: Directive, scope: str) -> None:
         assert "removed" in proof.output
 
 
-@pytest.mark.ours("6.1.1 does not know them")
+@pytest.mark.ours("D112: 6.1.1 does not know them")
 def test_removed_directives_are_told_at_a_start(new_server: Any) -> None:
     """One line for each at every start, of the whole configuration and not of each virtual host."""
     server = new_server(
@@ -333,7 +333,7 @@ def test_bad_values_are_refused(module: Module, line: str, words: list[str]) -> 
         assert "httpd.conf" in proof.output, "file and line are named"
 
 
-@pytest.mark.ours("6.1.1 takes these in silence")
+@pytest.mark.ours("D101: 6.1.1 takes these in silence")
 @pytest.mark.parametrize(
     ("line", "words"),
     [
@@ -387,7 +387,7 @@ def test_not_errors(line: str) -> None:
 # ---- names, order and copies ---------------------------------------------------------------
 
 
-@pytest.mark.ours("6.1.1 wants the group above")
+@pytest.mark.ours("D102: 6.1.1 wants the group above")
 @pytest.mark.parametrize(
     "line",
     [
@@ -403,7 +403,7 @@ def test_a_group_may_be_defined_below(line: str) -> None:
     assert proof.output.strip() == "Syntax OK"
 
 
-@pytest.mark.ours("6.1.1 does not say the places")
+@pytest.mark.ours("D120: 6.1.1 does not say the places")
 @pytest.mark.parametrize(
     "line",
     [
@@ -429,7 +429,7 @@ def test_three_reasons_why_a_group_cannot_be_used(line: str) -> None:
         assert " ".join(line.split()[:2]) in proof.output
 
 
-@pytest.mark.ours("6.1.1 refuses every second definition")
+@pytest.mark.ours("D103: 6.1.1 refuses every second definition")
 def test_the_copy_of_a_host_is_no_error(new_server: Any) -> None:
     """C10: certbot's copy of a site, for the other port; one group runs."""
     host = """
@@ -451,7 +451,7 @@ def test_the_copy_of_a_host_is_no_error(new_server: Any) -> None:
     assert first["pid"] == second["pid"], "one group, one process"
 
 
-@pytest.mark.ours("6.1.1 does not say the places")
+@pytest.mark.ours("D120: 6.1.1 does not say the places")
 @pytest.mark.parametrize(
     ("names", "options"),
     [(("a", "a"), ("threads=3", "threads=4")), (("a", "b"), ("threads=3", "threads=3"))],
@@ -470,7 +470,7 @@ def test_other_second_definitions_are_refused(names: tuple[str, str], options: t
     assert len(set(re.findall(r"httpd\.conf:\d+", proof.output))) == 2, proof.output
 
 
-@pytest.mark.ours("6.1.1 says nothing")
+@pytest.mark.ours("D119: 6.1.1 says nothing")
 @pytest.mark.parametrize(
     ("body", "words"),
     [
@@ -611,7 +611,7 @@ NEEDS = {
 }
 
 
-@pytest.mark.ours("6.1.1 links libpython into the module")
+@pytest.mark.ours("D508: 6.1.1 links libpython into the module")
 @pytest.mark.parametrize("need", NEEDS)
 def test_python_starts_in_children_only_when_needed(new_server: Any, need: str) -> None:
     """WSGIRestrictEmbedded On keeps Python out, unless a script that decides or an import needs it."""
@@ -667,7 +667,7 @@ def test_switches_reach_embedded_mode(new_server: Any, line: str, key: str, valu
     assert server.get("/").json()[key] == value
 
 
-@pytest.mark.ours("in 6.1.1 `random` is the fixed seed 0")
+@pytest.mark.ours("D116: in 6.1.1 `random` is the fixed seed 0")
 def test_a_random_hash_seed_is_random_in_embedded_mode(new_server: Any) -> None:
     seen = set()
     for _ in range(3):

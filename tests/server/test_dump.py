@@ -13,7 +13,7 @@ import pytest
 
 from harness import Layout, Server, places, request
 
-pytestmark = pytest.mark.ours("6.1.1 has no such dump")
+pytestmark = pytest.mark.ours("D121: 6.1.1 has no such dump")
 
 MODULES = ("rewrite", "authn_core", "authz_user", "authn_file", "auth_basic", "userdir", "headers")
 PORTS = 2

@@ -486,7 +486,7 @@ def test_edge(new_server: Any, edge: Edge) -> None:
         check(server, wanted)
 
 
-@pytest.mark.ours("in 6.1.1 each port that a client writes into its Host header makes another interpreter")
+@pytest.mark.ours("D301: in 6.1.1 each port that a client writes into its Host header makes another interpreter")
 def test_ports_of_clients_make_no_interpreters(new_server: Any) -> None:
     server: Server = new_server(lambda layout: fill("WSGIScriptAlias / @ENV@\n", layout), mode="embedded").start()
     names = {
@@ -519,7 +519,7 @@ def twice(second: str, options: str) -> Callable[[Layout], str]:
     return lambda layout: fill(TWICE.format(first="site.invalid", second=second, options=options), layout)
 
 
-@pytest.mark.ours("6.1.1 refuses every second definition, also the copy that certbot makes of a host")
+@pytest.mark.ours("D103: 6.1.1 refuses every second definition, also the copy that certbot makes of a host")
 def test_copy_of_a_host(new_server: Any) -> None:
     """C10: the same definition in hosts of one ServerName is one group, with one set of processes."""
     server: Server = new_server(twice("site.invalid", SAME), ports=2)

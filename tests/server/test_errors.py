@@ -76,7 +76,7 @@ def test_log_line_names_client_and_script(site: Server) -> None:
     assert "[client 127.0.0.1" in line.message or "[remote 127.0.0.1" in line.message
 
 
-@pytest.mark.ours("6.1.1 built for Python 3.11 leaves the frames out")
+@pytest.mark.ours("D806: 6.1.1 built for Python 3.11 leaves the frames out")
 def test_traceback_has_the_frames(site: Server) -> None:
     assert site.get("/errors/before").status == 500
     site.expect_code(174, log="host")
@@ -86,7 +86,7 @@ def test_traceback_has_the_frames(site: Server) -> None:
     assert {(each.module, each.level) for each in found} == {("wsgi", "error")}
 
 
-@pytest.mark.ours("6.1.1's line has no request id")
+@pytest.mark.ours("D805: 6.1.1's line has no request id")
 def test_log_line_has_the_request_id(site: Server) -> None:
     assert site.get("/errors/before").status == 500
     line = site.expect_exception(174, "ValueError: before the head", log="host")
@@ -136,7 +136,7 @@ def test_exception_in_mid_response_is_seen_by_the_client(site: Server) -> None:
 
 @pytest.mark.core
 @pytest.mark.modes("daemon")
-@pytest.mark.ours("a response cut short in a 6.1.1 daemon looks complete")
+@pytest.mark.ours("D205: a response cut short in a 6.1.1 daemon looks complete")
 def test_exception_in_mid_response_of_a_daemon_is_seen_by_the_client(site: Server) -> None:
     with pytest.raises(Cut) as cut:
         site.get("/errors/middle")
@@ -145,7 +145,7 @@ def test_exception_in_mid_response_of_a_daemon_is_seen_by_the_client(site: Serve
     fine(site)
 
 
-@pytest.mark.ours("6.1.1 keeps the connection open, the client waits for its time-out")
+@pytest.mark.ours("D206: 6.1.1 keeps the connection open, the client waits for its time-out")
 def test_cut_response_closes_the_connection_at_once(site: Server) -> None:
     for name in ("middle", "middle_length"):
         with RawConnection(site.layout.port, timeout=10) as connection:
@@ -157,7 +157,7 @@ def test_cut_response_closes_the_connection_at_once(site: Server) -> None:
         site.forget_logs()
 
 
-@pytest.mark.ours("6.1.1 closes the connection as after a complete response")
+@pytest.mark.ours("D205: 6.1.1 closes the connection as after a complete response")
 def test_cut_response_without_length_or_chunks_is_reset(site: Server) -> None:
     """HTTP/1.0: the end of the connection is the end of the body, so only a reset can tell."""
     for name, cut in (("middle", True), ("fine", False)):
@@ -168,7 +168,7 @@ def test_cut_response_without_length_or_chunks_is_reset(site: Server) -> None:
     site.expect_exception(174, "ValueError: in the middle", log="host")
 
 
-@pytest.mark.ours("a response cut short in a 6.1.1 daemon looks complete")
+@pytest.mark.ours("D205: a response cut short in a 6.1.1 daemon looks complete")
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl for HTTP/2")
 def test_cut_response_resets_the_stream_of_http_2(new_server: Any) -> None:
     def h2(layout: Layout) -> str:
@@ -267,7 +267,7 @@ def test_not_callable_is_500(site: Server) -> None:
     fine(site)
 
 
-@pytest.mark.ours("6.1.1 logs a TypeError under the number of an application's exception")
+@pytest.mark.ours("D403: 6.1.1 logs a TypeError under the number of an application's exception")
 def test_not_callable_is_said_so(site: Server) -> None:
     assert broken(site, "notcallable").status == 500
     line = site.expect_code(1003, "notcallable.wsgi", log="host")
@@ -318,7 +318,7 @@ def test_death_before_the_head_is_502(new_server: Any, name: str) -> None:
     wait_until(lambda: site.get("/errors/fine").status == 200, "a new daemon serves")
 
 
-@pytest.mark.ours("a response cut short in a 6.1.1 daemon looks complete")
+@pytest.mark.ours("D205: a response cut short in a 6.1.1 daemon looks complete")
 def test_death_in_the_middle_is_seen_by_the_client(new_server: Any) -> None:
     site = new_server(configure, ports=PORTS).start()
     with pytest.raises(Cut) as cut:
@@ -330,7 +330,7 @@ def test_death_in_the_middle_is_seen_by_the_client(new_server: Any) -> None:
     wait_until(lambda: site.get("/errors/fine").status == 200, "a new daemon serves")
 
 
-@pytest.mark.ours("6.1.1 does not say why a daemon ended")
+@pytest.mark.ours("D808: 6.1.1 does not say why a daemon ended")
 def test_end_of_a_daemon_is_said_in_the_log_of_its_group(new_server: Any) -> None:
     """The group is defined in the virtual host, so the words go to that host's log."""
 

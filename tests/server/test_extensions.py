@@ -81,7 +81,7 @@ def group(more: str = "") -> str:
     return f"WSGIDaemonProcess app threads=8 python-home={application_venv(*PACKAGES)}{more}\nWSGIRestrictEmbedded On\n"
 
 
-@pytest.mark.ours("6.1.1 makes a sub-interpreter, where a restart of the application is refused")
+@pytest.mark.ours("D502: 6.1.1 makes a sub-interpreter, where a restart of the application is refused")
 def test_default_configuration(new_server: Any) -> None:
     """R1: one alias, no directive about application groups: first and later requests, from all threads."""
 
@@ -114,7 +114,7 @@ def configure_two(layout: Layout) -> str:
     return "".join(lines)
 
 
-@pytest.mark.ours("6.1.1 gives no hint")
+@pytest.mark.ours("D503: 6.1.1 gives no hint")
 def test_two_applications_in_two_groups(new_server: Any) -> None:
     """R1, R2: each works, or fails at once with the line that says what to do; the others go on."""
     server: Server = new_server(configure_two).start()

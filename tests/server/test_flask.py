@@ -97,7 +97,7 @@ def test_failing_view(site: Server, browser: Browser) -> None:
     site.allow("ERROR in app: Exception on /crash")
 
 
-@pytest.mark.ours("a response cut short in a 6.1.1 daemon looks complete")
+@pytest.mark.ours("D205: a response cut short in a 6.1.1 daemon looks complete")
 def test_failing_stream_is_cut(site: Server, browser: Browser) -> None:
     with pytest.raises(Cut) as cut:
         browser.get("/stream-crash")

@@ -12,7 +12,7 @@ from harness import Layout
 HINT = "hint: WSGIScriptAlias"
 MODULES = ("authn_core", "authz_user", "auth_basic", "authn_file", "rewrite")
 
-pytestmark = pytest.mark.ours("6.1.1 gives no hints")
+pytestmark = pytest.mark.ours("D119: 6.1.1 gives no hints")
 
 
 def without_require(layout: Layout) -> str:

@@ -63,7 +63,7 @@ def minor(python: str) -> str:
 # ---- what is accepted ----------------------------------------------------------------------
 
 
-@pytest.mark.ours("6.1.1 takes a directory only")
+@pytest.mark.ours("D108: 6.1.1 takes a directory only")
 @pytest.mark.parametrize("mode", ["embedded", "daemon"])
 @pytest.mark.parametrize("form", ["", "/", "/bin/python", "/bin/python3"])
 def test_venv_and_its_program(new_server: Any, home: Path, mode: str, form: str) -> None:
@@ -98,7 +98,7 @@ def test_prefix_of_the_interpreter(directive: str) -> None:
 # ---- what is refused -----------------------------------------------------------------------
 
 
-@pytest.mark.ours("6.1.1 takes any home and fails at the first request")
+@pytest.mark.ours("D104: 6.1.1 takes any home and fails at the first request")
 @pytest.mark.parametrize("directive", DIRECTIVES)
 @pytest.mark.parametrize("part", ["lib/python{}/site-packages", "lib/python{}", "bin", "lib/python2.9/site-packages"])
 def test_part_of_an_environment(home: Path, directive: str, part: str) -> None:
@@ -106,7 +106,7 @@ def test_part_of_an_environment(home: Path, directive: str, part: str) -> None:
     check(directive, home / part.format(minor(places().python)), "did you mean", f"{home}?")
 
 
-@pytest.mark.ours("6.1.1 takes any home and fails at the first request")
+@pytest.mark.ours("D104: 6.1.1 takes any home and fails at the first request")
 @pytest.mark.parametrize("directive", DIRECTIVES)
 def test_project_directory(tmp_path: Path, directive: str) -> None:
     """C3: python-home in place of python-path."""
@@ -114,14 +114,14 @@ def test_project_directory(tmp_path: Path, directive: str) -> None:
     check(directive, tmp_path, "no interpreter in", "give the prefix of a Python or of a venv")
 
 
-@pytest.mark.ours("6.1.1 takes any home and fails at the first request")
+@pytest.mark.ours("D104: 6.1.1 takes any home and fails at the first request")
 @pytest.mark.parametrize("directive", DIRECTIVES)
 def test_missing_home(directive: str) -> None:
     """C2 (a)."""
     check(directive, "/nonexistent/venv", "No such file or directory", "python3 -m venv /nonexistent/venv")
 
 
-@pytest.mark.ours("6.1.1 serves with whatever it was built for, and the packages are not found")
+@pytest.mark.ours("D106: 6.1.1 serves with whatever it was built for, and the packages are not found")
 @pytest.mark.parametrize("directive", DIRECTIVES)
 def test_venv_whose_python_was_upgraded(home: Path, directive: str) -> None:
     """C1: made for one version, its interpreter is another one by now."""
@@ -135,7 +135,7 @@ def test_venv_whose_python_was_upgraded(home: Path, directive: str) -> None:
     check(directive.replace("{}", "{}/bin/python"), home, *words)
 
 
-@pytest.mark.ours("6.1.1 serves with whatever it was built for, and the packages are not found")
+@pytest.mark.ours("D106: 6.1.1 serves with whatever it was built for, and the packages are not found")
 @pytest.mark.parametrize("directive", DIRECTIVES)
 def test_venv_of_a_version_without_an_engine(home: Path, module: Module, directive: str) -> None:
     """C1: both versions and the environment are named."""
@@ -153,7 +153,7 @@ def test_venv_of_a_version_without_an_engine(home: Path, module: Module, directi
     )
 
 
-@pytest.mark.ours("6.1.1 takes any home and fails at the first request")
+@pytest.mark.ours("D104: 6.1.1 takes any home and fails at the first request")
 @pytest.mark.parametrize("directive", DIRECTIVES)
 def test_venv_whose_python_is_gone(home: Path, directive: str) -> None:
     """Its program is a link to nowhere."""
@@ -162,7 +162,7 @@ def test_venv_whose_python_is_gone(home: Path, directive: str) -> None:
     check(directive, home, f"{home}/bin/python leads to /usr/bin/python3.4, which is not there")
 
 
-@pytest.mark.ours("6.1.1 finds out when Python cannot start")
+@pytest.mark.ours("D104: 6.1.1 finds out when Python cannot start")
 def test_embedded_home_without_a_standard_library(home: Path) -> None:
     """C2: a directory with an interpreter, but neither a venv nor a prefix."""
     (home / "pyvenv.cfg").unlink()
@@ -173,7 +173,7 @@ def test_embedded_home_without_a_standard_library(home: Path) -> None:
 
 
 @pytest.mark.needs_root
-@pytest.mark.ours("6.1.1 logs Python's own fatal error for ever")
+@pytest.mark.ours("D105: 6.1.1 logs Python's own fatal error for ever")
 @pytest.mark.parametrize("directive", DIRECTIVES)
 @pytest.mark.parametrize("part", ["", "bin", "lib", "pyvenv.cfg"])
 def test_home_that_the_user_cannot_read(home: Path, directive: str, part: str) -> None:
@@ -184,7 +184,7 @@ def test_home_that_the_user_cannot_read(home: Path, directive: str, part: str) -
 
 
 @pytest.mark.needs_root
-@pytest.mark.ours("6.1.1 logs Python's own fatal error for ever")
+@pytest.mark.ours("D105: 6.1.1 logs Python's own fatal error for ever")
 def test_link_into_a_closed_directory(home: Path) -> None:
     """The interpreter is a link into a directory that only root may enter."""
     closed = home.parent / "closed"
@@ -197,7 +197,7 @@ def test_link_into_a_closed_directory(home: Path) -> None:
 
 
 @pytest.mark.needs_root
-@pytest.mark.ours("6.1.1 logs Python's own fatal error for ever")
+@pytest.mark.ours("D105: 6.1.1 logs Python's own fatal error for ever")
 def test_closed_home_at_a_cold_start(new_server: Any, home: Path) -> None:
     """C2 (b): 503 with a code, and one line, not one every second."""
     home.chmod(0o700)
@@ -272,7 +272,7 @@ SPOILT = [
 ]
 
 
-@pytest.mark.ours("6.1.1 hands it to Python, which waits or reads it all")
+@pytest.mark.ours("D107: 6.1.1 hands it to Python, which waits or reads it all")
 @pytest.mark.parametrize("directive", DIRECTIVES, ids=["embedded", "daemon"])
 @pytest.mark.parametrize(("spoil", "words"), SPOILT, ids=[spoil.__name__ for spoil, _ in SPOILT])
 def test_spoilt_marker(home: Path, directive: str, spoil: Any, words: str) -> None:
@@ -283,14 +283,14 @@ def test_spoilt_marker(home: Path, directive: str, spoil: Any, words: str) -> No
     check(directive, home, f"{marker}", words, f"python3 -m venv --clear {home}")
 
 
-@pytest.mark.ours("6.1.1 hands it to Python, which waits")
+@pytest.mark.ours("D107: 6.1.1 hands it to Python, which waits")
 def test_marker_beside_the_program(home: Path) -> None:
     """Python looks there first."""
     os.mkfifo(home / "bin" / "pyvenv.cfg")
     check(DIRECTIVES[1], home, f"{home}/bin/pyvenv.cfg is a named pipe")
 
 
-@pytest.mark.ours("6.1.1 hands it to Python")
+@pytest.mark.ours("D107: 6.1.1 hands it to Python")
 @pytest.mark.parametrize(
     "text",
     [
@@ -311,7 +311,7 @@ def test_odd_contents(home: Path, text: bytes) -> None:
 
 
 @pytest.mark.needs_root
-@pytest.mark.ours("6.1.1 looks only whether it is there")
+@pytest.mark.ours("D107: 6.1.1 looks only whether it is there")
 def test_secret_behind_the_marker(home: Path) -> None:
     """A user links it to what only root may read: nothing of that is shown."""
     secret = home.parent / "secret"
@@ -339,7 +339,7 @@ def test_marker_that_belongs_to_somebody_else(new_server: Any, home: Path, mode:
     assert server.get("/").json()["prefix"] == str(home)
 
 
-@pytest.mark.ours("6.1.1 waits for it in each Apache child")
+@pytest.mark.ours("D107: 6.1.1 waits for it in each Apache child")
 def test_marker_that_turns_into_a_pipe(new_server: Any, home: Path) -> None:
     """Changed by its owner after httpd has looked: a child says so and answers 500, it does not wait."""
     marker = home / "pyvenv.cfg"

@@ -267,7 +267,7 @@ def test_events_come_one_by_one(site: Server) -> None:
     assert events.data.count(b"\n\n") == 4
 
 
-@pytest.mark.ours("a response cut short in a 6.1.1 daemon looks complete")
+@pytest.mark.ours("D205: a response cut short in a 6.1.1 daemon looks complete")
 def test_failure_in_the_middle_resets_the_stream(site: Server) -> None:
     """Promise 4: the stream is reset, the connection and its other streams go on."""
     with Client(site.layout.port) as client:

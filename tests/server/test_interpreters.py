@@ -33,7 +33,7 @@ def ask(site: Server, number: int) -> dict[str, Any]:
 
 
 @pytest.mark.core
-@pytest.mark.ours("6.1.1 runs %{GLOBAL} in the interpreter that a thread met first (Python 3.11)")
+@pytest.mark.ours("D501: 6.1.1 runs %{GLOBAL} in the interpreter that a thread met first (Python 3.11)")
 def test_groups_never_mix(site: Server) -> None:
     """All orders in which a thread can meet the interpreters, from many clients at once."""
     numbers = list(range(len(GROUPS))) * 40
@@ -49,7 +49,7 @@ def test_groups_never_mix(site: Server) -> None:
         assert len(marks) == len(set(marks)), "no two groups share an interpreter"
 
 
-@pytest.mark.ours("6.1.1 runs %{GLOBAL} in the interpreter that a thread met first (Python 3.11)")
+@pytest.mark.ours("D501: 6.1.1 runs %{GLOBAL} in the interpreter that a thread met first (Python 3.11)")
 @pytest.mark.parametrize("order", [(0, 1), (1, 0), (1, 2, 0, 2, 1), (0, 1, 0, 2, 0)])
 def test_order_in_which_one_thread_meets_them(new_server: Any, order: tuple[int, ...]) -> None:
     """One worker thread: what it met first must not decide where the next request runs."""
@@ -152,7 +152,7 @@ def test_sections(new_server: Any, mode: str) -> None:
     assert {found[name]["eggs"] for name in found} == {"/var/eggs"}
 
 
-@pytest.mark.ours("in 6.1.1 the second interpreter inherits what the first has put into os.environ")
+@pytest.mark.ours("D505: in 6.1.1 the second interpreter inherits what the first has put into os.environ")
 @pytest.mark.parametrize("mode", ["embedded", "daemon"])
 def test_settings_of_sites_stay_apart(new_server: Any, mode: str) -> None:
     """S6: os.environ.setdefault() in application groups of one process."""
@@ -179,7 +179,7 @@ def test_time_zone_of_one_group(new_server: Any) -> None:
     assert server.get("/b").json()["timezone"] == before
 
 
-@pytest.mark.ours("6.1.1 says so when it reads the directive, and skips switch intervals, too")
+@pytest.mark.ours("D512: 6.1.1 says so when it reads the directive, and skips switch intervals, too")
 def test_what_this_python_cannot_do(new_server: Any) -> None:
     """One line each, when the process starts; all else takes effect."""
 
@@ -253,7 +253,7 @@ def configure_children(layout: Layout) -> str:
     )
 
 
-@pytest.mark.ours("in 6.1.1 a process forked in a sub-interpreter aborts")
+@pytest.mark.ours("D504: in 6.1.1 a process forked in a sub-interpreter aborts")
 @pytest.mark.parametrize("mode", ["embedded", "daemon"])
 @pytest.mark.parametrize("group", ["main", "sub"])
 @pytest.mark.parametrize("how", ["run", "inherit", "fork", "spawn"])

@@ -54,7 +54,7 @@ def live_daemons(server: Server) -> set[int]:
     return {call.result().json()["pid"] for call in calls}
 
 
-@pytest.mark.ours("6.1.1 now and then answers the first request with the old code")
+@pytest.mark.ours("D708: 6.1.1 now and then answers the first request with the old code")
 def test_touch_reloads(new_server: Any) -> None:
     """The first request after the change sees the new code, in a new process."""
     server = new_server(
@@ -134,7 +134,7 @@ WSGIScriptAlias / {layout.root}/apps/version.wsgi process-group=app {GLOBAL}
     assert load.failures == []
 
 
-@pytest.mark.ours("6.1.1 ends all daemons at a graceful restart, requests or not")
+@pytest.mark.ours("D705: 6.1.1 ends all daemons at a graceful restart, requests or not")
 def test_graceful_restart_under_load_loses_nothing(new_server: Any) -> None:
     server = new_server(one_group("processes=2 threads=4 shutdown-timeout=10")).start()
     scratch = server.layout.scratch
@@ -189,7 +189,7 @@ WSGIScriptAlias / {layout.apps}/process.wsgi process-group=one {GLOBAL}
     assert list(server.layout.runtime.iterdir()) == []
 
 
-@pytest.mark.ours("6.1.1 has no supervisor")
+@pytest.mark.ours("D701: 6.1.1 has no supervisor")
 def test_killed_supervisor_is_replaced(new_server: Any) -> None:
     server = new_server(one_group("threads=2")).start()
     daemon = server.get("/").json()["pid"]

@@ -77,7 +77,7 @@ def test_control_characters_do_not_reach_the_terminal(site: Server) -> None:
     assert "\x07" not in line.text
 
 
-@pytest.mark.ours("6.1.1's pieces are longer than what httpd writes, the ends are lost")
+@pytest.mark.ours("D807: 6.1.1's pieces are longer than what httpd writes, the ends are lost")
 def test_long_lines_are_cut_in_pieces_not_lost(site: Server) -> None:
     assert site.get("/log/long?text=long").body == b"ok"
     log = site.log("first")

@@ -10,7 +10,7 @@ import pytest
 
 from harness import Layout, request
 
-pytestmark = pytest.mark.ours("6.1.1 gives every named application group a sub-interpreter")
+pytestmark = pytest.mark.ours("D502: 6.1.1 gives every named application group a sub-interpreter")
 
 # Lines, the path that is asked, whether it runs in the main interpreter, the group it is told.
 CASES: dict[str, tuple[str, str, bool, str]] = {

@@ -115,7 +115,7 @@ def test_metrics_are_none_until_somebody_asks(site: Server) -> None:
     )
 
 
-@pytest.mark.ours("this version records no metrics, and invents none")
+@pytest.mark.ours("D607: this version records no metrics, and invents none")
 def test_metrics_stay_none(site: Server) -> None:
     code = "mod_wsgi.start_recording_metrics()\nr = [mod_wsgi.process_metrics(), mod_wsgi.request_metrics()]"
     assert run(site, "quiet", code) == [None, None]
@@ -149,7 +149,7 @@ def test_request_data(site: Server) -> None:
 
 
 @pytest.mark.modes("embedded")
-@pytest.mark.ours("6.1.1 crashes in request_data() of the outer request once the inner one is over")
+@pytest.mark.ours("D604: 6.1.1 crashes in request_data() of the outer request once the inner one is over")
 def test_request_inside_a_request(site: Server) -> None:
     """mod_include runs a sub-request on the same thread, under the same id: each has its own data."""
     for group in ("other", "quiet"):
@@ -171,7 +171,7 @@ def test_request_inside_a_request(site: Server) -> None:
 
 
 @pytest.mark.modes("embedded")
-@pytest.mark.ours("6.1.1 crashes in such a request, see above")
+@pytest.mark.ours("D604: 6.1.1 crashes in such a request, see above")
 def test_outer_request_is_active_again(site: Server) -> None:
     code = (
         "kind = 'text/html'\nid = environ['mod_wsgi.request_id']\ndata = mod_wsgi.request_data()\n"
@@ -294,7 +294,7 @@ def test_request_timeout_before_the_head(site: Server) -> None:
         site.expect_code(1030, "RequestTimeout")
 
 
-@pytest.mark.ours("6.1.1 ends a truncated chunked response as if it were whole, or hangs")
+@pytest.mark.ours("D602: 6.1.1 ends a truncated chunked response as if it were whole, or hangs")
 def test_request_timeout_after_the_head(site: Server) -> None:
     site.allow(CHATTER)
     with pytest.raises(Cut):
@@ -351,7 +351,7 @@ def test_script_reload(new_server: Any) -> None:
     assert ending(server) == expected("script_reload")
 
 
-@pytest.mark.ours("a process of 6.1.1 reloads only when a request comes to it")
+@pytest.mark.ours("D707: a process of 6.1.1 reloads only when a request comes to it")
 def test_script_reload_of_the_other_processes(new_server: Any) -> None:
     """They are replaced together, and all know why."""
     server = new_server(
@@ -384,7 +384,7 @@ def test_signal_to_a_daemon_ends_it(new_server: Any, number: signal.Signals, rea
     wait_until(lambda: server.get("/?code=r=os.getpid()").json() != pid, "there is another one")
 
 
-@pytest.mark.ours("6.1.1 has no process ready in the place of one that leaves")
+@pytest.mark.ours("D706: 6.1.1 has no process ready in the place of one that leaves")
 def test_graceful_signal_under_load_loses_nothing(new_server: Any) -> None:
     server = new_server(
         lambda layout: everyday(layout).replace("processes=1", "processes=2").replace("=watched", "=quiet"),
@@ -475,7 +475,7 @@ def test_log_handler_place_of_a_file(new_server: Any) -> None:
     server.allow(r"wsgi:(info|debug)")
 
 
-@pytest.mark.ours("6.1.1 passes the exception on to the application")
+@pytest.mark.ours("D603: 6.1.1 passes the exception on to the application")
 def test_log_handler_never_raises(site: Server) -> None:
     """A lone surrogate, a format that does not fit, a NUL."""
     code = "LOGGER.error('odd ' + chr(0xdcff)); LOGGER.error('bad %d', 'x'); LOGGER.error('nul ' + chr(0) + ' after'); r = 'fine'"

@@ -165,7 +165,7 @@ WSGIScriptAlias /host {script} application-group=%{{HOST}}
 
 
 @pytest.mark.parametrize("mode", ["embedded", "daemon"])
-@pytest.mark.ours("6.1.1 makes one interpreter for each port that a client writes into its Host header")
+@pytest.mark.ours("D301: 6.1.1 makes one interpreter for each port that a client writes into its Host header")
 def test_a_port_that_the_server_does_not_have(new_server: Any, mode: str) -> None:
     """The port of the Host header only counts when this server has it; so interpreters are counted."""
     server = new_server(port_in_host, mode=mode, ports=2).start()
@@ -242,7 +242,7 @@ WSGIScriptAlias /two {script} process-group=two application-group=two
 """
 
 
-@pytest.mark.ours("6.1.1 has no main-interpreter rule")
+@pytest.mark.ours("D502: 6.1.1 has no main-interpreter rule")
 def test_the_only_application_runs_in_the_main_interpreter(new_server: Any) -> None:
     """The name that is reported stays; whatever port a client names, no second interpreter is made."""
     server = new_server(one_application).start()

@@ -102,9 +102,9 @@ def differs(reason: str, *row: Any) -> Any:
     return pytest.param(*row, marks=pytest.mark.ours(reason))
 
 
-NOT_AN_ADDRESS = "6.1.1 takes anything for an address"
-A_PORT = "6.1.1 takes the port for a part of the address"
-RESOLVES = "6.1.1 asks the resolver what an element means"
+NOT_AN_ADDRESS = "D304: 6.1.1 takes anything for an address"
+A_PORT = "D304: 6.1.1 takes the port for a part of the address"
+RESOLVES = "D305: 6.1.1 asks the resolver what an element means"
 
 # Scope, value, REMOTE_ADDR, what is left of the header.
 WALKS = [
@@ -388,7 +388,7 @@ def test_what_no_client_can_set(site: Server, target: str) -> None:
     assert set(found) - set(plain) == {"HTTP_HTTPS", "HTTP_REMOTE_USER"}
 
 
-@pytest.mark.ours("6.1.1 says nothing")
+@pytest.mark.ours("D119: 6.1.1 says nothing")
 def test_hint_when_everybody_is_believed(new_server: Any) -> None:
     server = new_server(
         lambda layout: (

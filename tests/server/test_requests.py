@@ -410,7 +410,7 @@ def test_both_directions_at_once(site: Server) -> None:
 
 
 @pytest.mark.modes("daemon")
-@pytest.mark.ours("in 6.1.1's daemons a response larger than the buffers waits for the whole body")
+@pytest.mark.ours("D212: in 6.1.1's daemons a response larger than the buffers waits for the whole body")
 def test_both_directions_at_once_in_a_daemon(site: Server) -> None:
     echo(site, 5 << 20)
 
@@ -423,6 +423,17 @@ def test_bad_content_length_is_refused(site: Server, length: bytes) -> None:
     )
     assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 413 ")), answer[:100]
     site.allow(r"WSGI0141|AH\d{5}")
+
+
+@pytest.mark.modes("daemon")
+@pytest.mark.ours("D211: a body that does not come is a 500 of 6.1.1's daemons")
+def test_body_that_breaks_off(site: Server) -> None:
+    """The client stops sending before what it announced: its own fault."""
+    with RawConnection(site.layout.port) as connection:
+        connection.send(b"POST /body HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 100\r\n\r\nabc")
+        connection.finish_sending()
+        assert connection.receive_all().startswith(b"HTTP/1.1 400 ")
+    site.allow(r"WSGI0126|WSGI0174|OSError|Traceback|File |    ")
 
 
 def test_body_over_the_limit_is_413(site: Server) -> None:
@@ -544,7 +555,7 @@ def test_environ_of_an_error_document(site: Server) -> None:
     site.allow(r"WSGI0174|Traceback|Error|File |    ")
 
 
-@pytest.mark.ours("6.1.1 says nothing about a header that it drops")
+@pytest.mark.ours("D119: 6.1.1 says nothing about a header that it drops")
 def test_hint_about_authorization(new_server: Any) -> None:
     """C11: the first time in a process one debug line tells of a dropped header, never its value."""
     server = new_server(

@@ -200,7 +200,7 @@ def test_exc_info_replaces_the_head(site: Server) -> None:
     assert reply.get("X-Second") == "2"
 
 
-@pytest.mark.ours("6.1.1 ends these responses as if they were complete")
+@pytest.mark.ours("D205: 6.1.1 ends these responses as if they were complete")
 @pytest.mark.parametrize(
     ("name", "raised", "partial"),
     [
@@ -312,7 +312,7 @@ def test_longer_body_than_content_length_is_cut(site: Server) -> None:
     site.allow(r"WSGI|AH")
 
 
-@pytest.mark.ours("6.1.1 keeps the connection open after a short body: the client waits for ever")
+@pytest.mark.ours("D207: 6.1.1 keeps the connection open after a short body: the client waits for ever")
 def test_shorter_body_than_content_length_cuts_the_connection(site: Server) -> None:
     with pytest.raises(Cut) as cut:
         answer(site, "length", length=20)

@@ -52,7 +52,7 @@ def test_bad_sections_are_refused(module: Module, line: str, words: list[str]) -
         assert "httpd.conf" in proof.output
 
 
-@pytest.mark.ours("6.1.1 takes no quotes")
+@pytest.mark.ours("D113: 6.1.1 takes no quotes")
 def test_a_selector_may_be_quoted() -> None:
     proof = prove(SECTION.format("application-group='two words'", "WSGIRestrictStdin On"))
     assert proof.status == 0, proof.output
@@ -108,8 +108,8 @@ WSGIScriptAlias /environ {layout.apps}/environ.wsgi
 """
 
 
-# 6.1.1 applies the section of `one` and `blog` to the main interpreter of `one`, too.
-IN_OURS = pytest.mark.ours("6.1.1 lets a section for a named interpreter also mean the main one")
+# The thread has met the interpreter `blog` before, and so 6.1.1 serves %{GLOBAL} in it.
+IN_OURS = pytest.mark.ours("D501: 6.1.1 runs %{GLOBAL} in the interpreter that a thread met first")
 
 PATHS = (
     # process, application: directories in front of the standard path, most specific first

@@ -210,7 +210,7 @@ def names(spec: dict[str, Any]) -> set[str]:
     return set(spec["options"])
 
 
-@pytest.mark.ours("the configuration names an interpreter, 6.1.1 is one")
+@pytest.mark.ours("D507: the configuration names an interpreter, 6.1.1 is one")
 def test_every_key_becomes_a_directive(module: Module, tmp_path: Path) -> None:
     """The settings hold every key of the specification, and the module takes what is written for them."""
     user, group = places().user, places().group

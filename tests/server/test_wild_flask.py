@@ -159,7 +159,7 @@ def test_print_goes_to_the_error_log(module: Module) -> None:
         assert line.module == "wsgi"
 
 
-@pytest.mark.ours("6.1.1 now and then answers the first request with the old code")
+@pytest.mark.ours("D708: 6.1.1 now and then answers the first request with the old code")
 def test_touched_script_is_reloaded(module: Module) -> None:
     """ "Support for Automatic Reloading"."""
     assert module.path

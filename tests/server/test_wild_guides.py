@@ -168,7 +168,7 @@ def test_import_script_loads_before_the_first_request(new_server: Any) -> None:
     assert words(journal) == [pid], "loaded once, in the daemon, by the import script"
 
 
-@pytest.mark.ours("6.0 removed these directives, configurations that name them do not load there")
+@pytest.mark.ours("D112: 6.0 removed these directives, configurations that name them do not load there")
 @pytest.mark.parametrize(
     "line", ["WSGILazyInitialization On", "WSGIReloadMechanism Process", "WSGIPythonExecutable /usr/bin/python"]
 )

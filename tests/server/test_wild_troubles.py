@@ -34,7 +34,7 @@ WSGIScriptAlias /fine {layout.apps}/process.wsgi process-group=fine
     return configure
 
 
-@pytest.mark.ours("6.1.1 starts, and its daemons die for ever with a fatal Python error")
+@pytest.mark.ours("D104: 6.1.1 starts, and its daemons die for ever with a fatal Python error")
 def test_home_without_a_library(new_server: Any) -> None:
     """C2: a home whose Python cannot start ('No module named encodings'): said once, not for ever."""
     home = Path("/tmp") / f"wsgi-hollow-{os.getpid()}"

@@ -117,7 +117,7 @@ def preloads(short: str, line: str, rows: tuple[str, str, str]) -> list[Check]:
             f"{line}\n{one}",
             says="not yet",
             names=("one",),
-            accepted={"status": "D2"},
+            accepted={"status": "D102"},
         ),
         Check(f"B-{short}-defined", (undefined,), f"{one}\n{line}", refused=False),
         Check(
@@ -188,13 +188,13 @@ def _daemon() -> list[Check]:
             vhosts,
             says="duplicate",
             names=("one",),
-            accepted={"line": "D3"},
+            accepted={"line": "D103"},
         )
     )
     same = "ServerName a.invalid\nWSGIDaemonProcess one threads=2"
     vhosts = VHOST.format(0, same) + "\n" + VHOST.format(1, same)
     made.append(
-        Check("B-daemon-duplicate-same", ("B-daemon-duplicate",), vhosts, says="duplicate", accepted={"status": "D3"})
+        Check("B-daemon-duplicate-same", ("B-daemon-duplicate",), vhosts, says="duplicate", accepted={"status": "D103"})
     )
     made.append(
         Check(
@@ -575,7 +575,7 @@ def _accepted() -> list[Check]:
             "interval",
         )
     for value in ("unix:relative", "unix:"):
-        good(made, f"telemetry-{value}", "telemetry-target", f"WSGITelemetryService {value}", "D6")
+        good(made, f"telemetry-{value}", "telemetry-target", f"WSGITelemetryService {value}", "D110")
     good(made, "telemetry", "telemetry-interval", "WSGITelemetryService unix:/run/x interval=0.5")
     for value in ("-1", '""'):
         bad(
@@ -610,7 +610,7 @@ def _accepted() -> list[Check]:
     ):
         good(made, f"telemetry-options-{value}", "telemetry-options", f"WSGITelemetryOptions {value}")
     for value in ("None CaptureUserAgent", "All CaptureUserAgent", "All None"):
-        good(made, f"telemetry-options-{value}", "telemetry-options", f"WSGITelemetryOptions {value}", "D7")
+        good(made, f"telemetry-options-{value}", "telemetry-options", f"WSGITelemetryOptions {value}", "D111")
     return made
 
 
@@ -620,8 +620,8 @@ def _more7() -> list[Check]:
         good(made, f"{line.split()[0]}-missing-file", "not-missing-file", line)
     good(made, "unknown-group", "not-unknown-group", "WSGIProcessGroup nobody-defines-this")
     good(made, "unknown-group-alias", "not-unknown-group", f"{ALIASES[0]} process-group=nobody-defines-this")
-    good(made, "missing-home", "not-missing-home", "WSGIPythonHome /no/such/home", "D4")
-    good(made, "missing-home-daemon", "not-missing-home", "WSGIDaemonProcess one python-home=/no/such/home", "D4")
+    good(made, "missing-home", "not-missing-home", "WSGIPythonHome /no/such/home", "D104")
+    good(made, "missing-home-daemon", "not-missing-home", "WSGIDaemonProcess one python-home=/no/such/home", "D104")
     for value in ("many", "5x", "2.5"):
         made.append(
             Check(
@@ -630,19 +630,19 @@ def _more7() -> list[Check]:
                 f"WSGIDaemonProcess one threads={value}",
                 refused=False,
                 names=("threads", value),
-                accepted={"status": "D1"},
+                accepted={"status": "D101"},
             )
         )
-    good(made, "slow-requests-word", "slow-requests", "WSGISlowRequests word", "D1")
+    good(made, "slow-requests-word", "slow-requests", "WSGISlowRequests word", "D101")
     for value in ("nan", "inf"):
         good(
             made,
             f"daemon-switch-interval-{value}",
             "daemon-ranges",
             f"WSGIDaemonProcess one switch-interval={value}",
-            "D1",
+            "D101",
         )
-    good(made, "atoi-optimize", "not-atoi", "WSGIPythonOptimize word", "D1")
+    good(made, "atoi-optimize", "not-atoi", "WSGIPythonOptimize word", "D101")
     good(made, "atoi-optimize-negative", "not-atoi", "WSGIPythonOptimize -3")
     return made
 

@@ -173,9 +173,9 @@ GOOD = basic("ann")
 WHOLE = ("status", "reason", "headers", "body", "environ")
 # Words of which 6.1.1 makes something else.
 ACCEPTED = {
-    "null": dict.fromkeys((*WHOLE, "log"), "D53"),
-    "failing:text-staff": dict.fromkeys(WHOLE, "D54"),
-    "failing:text-x": {"log:codes": "D54"},
+    "null": dict.fromkeys((*WHOLE, "log"), "D401"),
+    "failing:text-staff": dict.fromkeys(WHOLE, "D402"),
+    "failing:text-x": {"log:codes": "D402"},
 }
 
 
@@ -196,7 +196,7 @@ def answers(
         codes = tuple(int(found[4:]) for found in words if found.startswith("WSGI"))
         shows = tuple(pair(*found.split("=", 1)) for found in words if "=" in found)
         ask = Ask(path, headers=((header, word), *more))
-        # Which interpreter %{GLOBAL} really is, is another matter (D8).
+        # Which interpreter %{GLOBAL} really is, is another matter (D501).
         typed = {"test.group": str} if pair("mod_wsgi.application_group", "") in shows else {}
         made.append(
             Case(

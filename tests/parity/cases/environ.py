@@ -266,8 +266,14 @@ def header(name: str, value: str, *shows: str, row: str = "4.1-headers") -> Case
     """One header."""
     case = one(f"4.1 header {name}: {value[:20]}", row, "/app", *shows, headers=((name, value),))
     if name == "Range":
-        return replace(case, accepted=dict.fromkeys(("status", "reason", "headers", "body", "environ"), "D55"))
+        return replace(case, accepted=dict.fromkeys(("status", "reason", "headers", "body", "environ"), "D202"))
     return case
+
+
+def expecting(mode: str, accepted: dict[str, str]) -> Case:
+    """A client that waits for the word to send its body, and an application that does not want it."""
+    case = header("Expect", "100-continue")
+    return replace(case, id=f"{case.id}, {mode}", modes=(mode,), accepted=accepted)
 
 
 def raw(
@@ -374,7 +380,8 @@ CASES: tuple[Case, ...] = (
     header("Auth-Type", "Basic"),
     header("Server-Name", "x"),
     header("Request-Method", "X", pair("REQUEST_METHOD", "GET")),
-    header("Expect", "100-continue"),
+    expecting("embedded", {"headers:connection": "D213"}),
+    expecting("daemon", {}),
     header("Range", "bytes=0-1"),
     header("If-Modified-Since", "Mon, 02 Jan 2023 03:04:05 GMT"),
     header("X-Forwarded-For", "192.0.2.1", pair("HTTP_X_FORWARDED_FOR", "192.0.2.1"), row="4.4-unset"),

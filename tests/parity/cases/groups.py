@@ -107,7 +107,7 @@ def _cases() -> list[Case]:
     for site, groups in (("options", GROUPS), ("options-of-root", OF_ROOT)):
         for name, (_, facts, options) in groups.items():
             rows = tuple(f"2.1-{option}" for option in options.split()) + ("1.2-WSGIDaemonProcess",)
-            differs = {"body:title": "D9"} if name == "group-title" else {}
+            differs = {"body:title": "D702"} if name == "group-title" else {}
             made.append(Case(f"2.1-{name}", rows, site, Ask(f"/{name}?k={facts}"), modes=DAEMON, accepted=differs))
     return made
 
@@ -156,7 +156,7 @@ CASES = (
         modes=DAEMON,
         status=503,
         codes=(117,),
-        accepted={"headers:retry-after": "D102"},
+        accepted={"headers:retry-after": "D703"},
     ),
     Case("2.1-head-fits", ("2.1-header-buffer-size",), "options-requests", Ask("/head/8000"), modes=DAEMON),
     Case(

@@ -326,6 +326,13 @@ SITES = (
         files=copies("show.wsgi", "w/show.wsgi"),
     ),
     Site(
+        "refused",
+        "@DELEGATE@\nWSGIScriptAlias /unknown @ROOT@/w/show.wsgi process-group=nobody\n"
+        "WSGIScriptAlias /app @ROOT@/w/show.wsgi\nErrorDocument 500 /app/refused\n",
+        modes=DAEMON,
+        files=copies("show.wsgi", "w/show.wsgi"),
+    ),
+    Site(
         "no-embedded",
         """
 WSGIRestrictEmbedded On
@@ -376,6 +383,38 @@ def raw(target: str, *lines: str, method: str = "POST", body: str = "") -> Ask:
 
 # What the module keeps from applications, but 6.1.1 not after an internal redirect.
 CARRIED = ("enable_sendfile", "ignore_activity", "request_start_us", "script_reloading")
+
+# What 6.1.1 has put together about a request before it refuses to run it.
+REFUSED = (
+    "CONTEXT_DOCUMENT_ROOT",
+    "CONTEXT_PREFIX",
+    "DOCUMENT_ROOT",
+    "HTTP_HOST",
+    "PATH_INFO",
+    "REMOTE_ADDR",
+    "REMOTE_PORT",
+    "REQUEST_SCHEME",
+    "REQUEST_URI",
+    "SCRIPT_FILENAME",
+    "SCRIPT_NAME",
+    "SERVER_ADDR",
+    "SERVER_ADMIN",
+    "SERVER_NAME",
+    "SERVER_PORT",
+    "SERVER_PROTOCOL",
+    "SERVER_SOFTWARE",
+    "mod_wsgi.application_group",
+    "mod_wsgi.callable_object",
+    "mod_wsgi.handler_script",
+    "mod_wsgi.listener_host",
+    "mod_wsgi.listener_port",
+    "mod_wsgi.path_info",
+    "mod_wsgi.process_group",
+    "mod_wsgi.request_handler",
+    "mod_wsgi.request_id",
+    "mod_wsgi.script_name",
+    "mod_wsgi.server_pid",
+)
 
 
 def framing() -> tuple[Case, ...]:
@@ -449,7 +488,7 @@ def framing() -> tuple[Case, ...]:
             "checks",
             Ask("/limited", "POST", body=b"x" * 11),
             413,
-            accepted={"log:codes": "D59"},
+            accepted={"log:codes": "D804"},
         ),
         Case("3.3 limit kept", ("3.3-length-limit",), "checks", Ask("/limited", "POST", body=b"x" * 10)),
     )
@@ -581,12 +620,30 @@ CASES: tuple[Case, ...] = (
             (174,),
             (*mapped("/app", "/failed"), pair("REDIRECT_STATUS", "500")),
             (mode,),
-            accepted={f"environ:REDIRECT_mod_wsgi.x-{name}": "D60" for name in (*CARRIED, *more)},
+            accepted={**{f"environ:REDIRECT_mod_wsgi.x-{name}": "D306" for name in (*CARRIED, *more)}, **differs},
         )
-        for mode, more in (
-            ("embedded", ("application_start_us",)),
-            ("daemon", ("magic", "daemon_connects", "daemon_restarts", "queue_start_us")),
+        for mode, more, differs in (
+            ("embedded", ("application_start_us",), {}),
+            (
+                "daemon",
+                ("magic", "daemon_connects", "daemon_restarts", "queue_start_us"),
+                {"environ:mod_wsgi.connection_id": "D307"},
+            ),
         )
+    ),
+    Case(
+        "3.3 document of a refused group",
+        ("3.3-ways-error-document",),
+        "refused",
+        Ask("/unknown/x?q=1"),
+        200,
+        (151,),
+        (*mapped("/app", "/refused"), pair("REDIRECT_STATUS", "500"), pair("REDIRECT_URL", "/unknown/x")),
+        DAEMON,
+        accepted={
+            **{f"environ:REDIRECT_{name}": "D308" for name in REFUSED},
+            **{f"environ:REDIRECT_mod_wsgi.x-{name}": "D306" for name in CARRIED},
+        },
     ),
     Case(
         "3.3 document after POST",
@@ -673,7 +730,7 @@ CASES: tuple[Case, ...] = (
         Ask("/first", port=3),
         500,
         (152,),
-        accepted=dict.fromkeys(("status", "reason", "headers", "body", "environ", "log"), "D64"),
+        accepted=dict.fromkeys(("status", "reason", "headers", "body", "environ", "log"), "D114"),
     ),
     *routes("3.3 none", "no-groups", ("3.3-group-none",), "/none 500 WSGI0150"),
     *routes(
@@ -807,7 +864,7 @@ CASES: tuple[Case, ...] = (
             500,
             (82, 105),
             modes=DAEMON,
-            accepted={"log:codes": "D10"},
+            accepted={"log:codes": "D801"},
         )
         for target in ("/file.missing", "/file.overlaid")
     ),

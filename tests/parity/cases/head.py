@@ -54,7 +54,7 @@ def told(method: str, target: str, *headers: tuple[str, str]) -> Act:
         for name in ("date", "expires"):
             if name in found:
                 found[name] = "@DATE@"
-        # Whether the length is known or the body comes in chunks is another matter (D101).
+        # Whether the length is known or the body comes in chunks is another matter (D201).
         for name in ("content-length", "transfer-encoding"):
             found.pop(name, None)
         return {"status": reply.status, "length": len(reply.body), **found}
@@ -86,7 +86,7 @@ CASES: tuple[Case, ...] = (
             None,
             shows=(pair("x-method", presented(setting, content)), pair("length", 0)),
             modes=(mode,),
-            accepted={"result": "D58"}
+            accepted={"result": "D203"}
             if (mode, query) == ("daemon", "empty") and name in ("deflate", "by-type")
             else {},
         )

@@ -7,7 +7,7 @@ from parity.model import EMBEDDED, Ask, Case, Site
 
 ENV = "@APPS@/environ.wsgi"
 
-# Tells its group. (Which interpreter runs it, 6.1.1 for Python 3.11 leaves to chance: difference D8.)
+# Tells its group. (Which interpreter runs it, 6.1.1 for Python 3.11 leaves to chance: difference D501.)
 ACCESS = """
 def allow_access(environ, host):
     print("group", repr(environ["mod_wsgi.application_group"]), file=environ["wsgi.errors"])
@@ -215,14 +215,14 @@ def _cases() -> list[Case]:
             ("1.4-host-application",),
             "names",
             Ask("/a/host", headers=(("Host", "other.invalid:81"),)),
-            accepted={"environ:mod_wsgi.application_group": "D15"},
+            accepted={"environ:mod_wsgi.application_group": "D301"},
         ),
         Case(
             "1.4-server-odd-port",
             ("1.4-server-application",),
             "names",
             Ask("/a/server", headers=(("Host", "other.invalid:81"),)),
-            accepted={"environ:mod_wsgi.application_group": "D15"},
+            accepted={"environ:mod_wsgi.application_group": "D301"},
         ),
         Case(
             "1.4-host-80",

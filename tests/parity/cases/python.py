@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from parity.model import DAEMON, EMBEDDED, Ask, Case, Site
 from parity.scripts import FACTS, codes_since_start
 
@@ -132,6 +134,7 @@ SITES = (
     Site("python-globals", GLOBALS, files=LIBRARY),
     Site("python-defaults", f"@DELEGATE@\n{MOUNT}", files=LIBRARY),
     Site("python-random", f"@DELEGATE@\nWSGIPythonHashSeed random\n{MOUNT}", files=LIBRARY),
+    Site("python-optimize", f"@DELEGATE@\nWSGIPythonOptimize 7\n{MOUNT}", files=LIBRARY),
     Site("python-home", HOME, files=LIBRARY),
     Site(
         "python-sections",
@@ -152,10 +155,23 @@ def _globals() -> list[Case]:
                 continue
             if (site, fact) in (("python-defaults", "hash"), ("python-globals", "path"), ("python-globals", "metrics")):
                 continue
-            made.append(
-                Case(f"1.2-{site}-{fact}", (f"1.2-{directive}",), site, Ask(f"/f?k={fact}"), said=fact == "stdout")
-            )
+            case = Case(f"1.2-{site}-{fact}", (f"1.2-{directive}",), site, Ask(f"/f?k={fact}"), said=fact == "stdout")
+            made += _size(case) if fact == "size" else [case]
     return made
+
+
+def _size(case: Case) -> list[Case]:
+    """How many processes there are: Apache's children are counted in another way, daemons are not."""
+    return [
+        replace(
+            case,
+            id=f"{case.id}-embedded",
+            modes=EMBEDDED,
+            accepted={"body:size": "D606"},
+            ours={"body:size": [2, 24]},
+        ),
+        replace(case, id=f"{case.id}-daemon", modes=DAEMON),
+    ]
 
 
 def _sections() -> list[Case]:
@@ -216,7 +232,15 @@ def _sections() -> list[Case]:
 CASES = (
     *_globals(),
     *_sections(),
-    Case("1.2-hash-random", ("1.2-WSGIPythonHashSeed",), "python-random", Ask("/f?k=hash"), accepted={"body": "D5"}),
+    Case(
+        "1.2-optimize-7",
+        ("1.2-WSGIPythonOptimize",),
+        "python-optimize",
+        Ask("/f?k=optimize"),
+        accepted={"body:optimize": "D115"},
+        ours={"body:optimize": 2},
+    ),
+    Case("1.2-hash-random", ("1.2-WSGIPythonHashSeed",), "python-random", Ask("/f?k=hash"), accepted={"body": "D116"}),
     Case(
         "1.2-gil",
         ("1.2-WSGIPerInterpreterGIL", "1.2-WSGIFreeThreading"),

@@ -3,4 +3,4 @@
 
 .PHONY: parity
 parity: prepare ## compare with mod_wsgi 6.1.1: status, headers, body, environ, log
-	@.cache/venvs/test/bin/python -B tests/parity/run $(ONLY)
+	@.cache/venvs/test/bin/python -B tests/parity $(ONLY)

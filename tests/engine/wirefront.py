@@ -71,7 +71,10 @@ TYPES = {
     )
 }
 TYPE_NAMES = {number: name for name, number in TYPES.items()}
-CONTROL = {name: number for number, name in enumerate(["READY", "RELOAD", "FAILED", "DRAIN", "STOP", "RENEW", "LEAVING"], start=1)}
+CONTROL = {
+    name: number
+    for number, name in enumerate(["READY", "RELOAD", "FAILED", "DRAIN", "STOP", "RENEW", "LEAVING"], start=1)
+}
 
 
 def launch_code() -> str:

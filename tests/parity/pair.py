@@ -136,9 +136,13 @@ class Side:
             except AssertionError as failure:
                 shown.error = f"a step failed: {failure}"
                 return shown
-        if "log" not in case.skip:
-            shown.log = self._log(case)
+        self.read_log(case, shown)
         return shown
+
+    def read_log(self, case: Case, shown: Shown) -> None:
+        """Puts the log's class into what was shown, unless the case leaves it out."""
+        if "log" not in case.skip and not shown.error:
+            shown.log = self._log(case)
 
     def _ask(self, ask: Ask, case: Case) -> dict[str, Any]:
         """One request's parts."""

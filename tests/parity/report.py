@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import pkgutil
 import textwrap
@@ -12,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from harness import Module, find_module, places
+from harness import Module, find_module, places, wait_until
 
 from parity import cases as tables
 from parity import compare, differences, rows
@@ -21,6 +22,7 @@ from parity.pair import Prover, Shown, Side, listing, on_both
 from parity.peer import find_peer
 
 FEWEST = 400
+LOG_SETTLES = 4.0
 SITE_SECONDS = 150.0  # of waiting, for all cases of a site in one mode: far more than any needs
 
 
@@ -131,6 +133,27 @@ def run_checks(result: Result, checks: list[Check], ours: Module, peer: Module) 
         result.note(check.id, check.rows, failures)
 
 
+def judge(case: Case, theirs: Shown, mine: Shown) -> tuple[list[str], set[str]]:
+    """What is wrong with a case, and the differences that were accepted in it."""
+    found, forgiven = compare.diff(theirs, mine)
+    failures, used = compare.judge(case, found)
+    return failures + compare.sense(case, theirs) + compare.kept_promise(case, mine), used | forgiven
+
+
+def judge_when_logged(case: Case, *sides: tuple[Side, Shown]) -> tuple[list[str], set[str]]:
+    """The same, with the lines that come to the logs within a few seconds."""
+    (_, theirs), (_, mine) = sides
+
+    def is_settled() -> bool:
+        for side, shown in sides:
+            side.read_log(case, shown)
+        return not judge(case, theirs, mine)[0]
+
+    with contextlib.suppress(AssertionError):
+        wait_until(is_settled, "", LOG_SETTLES)
+    return judge(case, theirs, mine)
+
+
 def run_site(result: Result, site: Site, mode: str, found: list[Case], ours: Module, peer: Module) -> None:
     """All cases of a site in one mode."""
     left, right = Side(site, mode, peer), Side(site, mode, ours)
@@ -150,12 +173,14 @@ def run_site(result: Result, site: Site, mode: str, found: list[Case], ours: Mod
                 result.note(f"{case.id} ({mode})", case.rows, [f"not run: {site.id} took over {SITE_SECONDS:.0f} s"])
                 continue
             theirs, mine = on_both(lambda case=case: left.show(case), lambda case=case: right.show(case))  # type: ignore[misc]
-            found_here, forgiven = compare.diff(theirs, mine)
-            failures, used = compare.judge(case, found_here)
-            failures += compare.sense(case, theirs) + compare.kept_promise(case, mine)
+            failures, used = judge(case, theirs, mine)
+            if failures and mine.log != theirs.log:
+                # What an application says goes to the log at the end of its request, which may be
+                # after the response: so what differs is looked at again until it does not.
+                failures, used = judge_when_logged(case, (left, theirs), (right, mine))
             if failures and mine.log != theirs.log:
                 failures.append(f"our log ends:\n{right.log_tail()}")
-            result.differences |= used | forgiven
+            result.differences |= used
             result.note(f"{case.id} ({mode})", case.rows, failures)
     finally:
         _, problem = on_both(left.stop, right.stop)

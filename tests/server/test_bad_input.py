@@ -165,7 +165,7 @@ WSGIHandlerScript fuzzed {script}
 KNOWN_LINES = (
     r"WSGI0135",  # no such script
     r"WSGI0136",  # a directory
-    r"WSGI0134|AH01630|AH00035|AH00036|AH00127|AH00128|AH00037",  # core's walk and access
+    r"WSGI0134|AH01630|AH00035|AH00036|AH00127|AH00128|AH00037|AH00523",  # core's walk and access
     r"WSGI0137|WSGI0138|WSGI0139|WSGI0141",  # what the handler refuses
     r"WSGI0126",  # the body did not come
     r"WSGI005[79]|WSGI0060",  # access denied, groups

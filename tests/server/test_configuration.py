@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 import tempfile
 
 from pathlib import Path
@@ -263,3 +264,24 @@ def test_socket_path_that_is_too_long_is_refused() -> None:
     assert "WSGISocketPrefix" in proof.output
     assert "x" * 110 in proof.output
     assert re.search(r"may have 1\d\d bytes, the system takes 107", proof.output), proof.output
+
+
+@pytest.mark.needs_root
+def test_a_server_that_has_no_user(module: Module, tmp_path: Path) -> None:
+    """A configuration that loads the module and nothing else is no reason to refuse it: mod_wsgi_compile tries that."""
+    config = tmp_path / "httpd.conf"
+    here = places()
+    mpm = here.modules / "mod_mpm_event.so"
+    lines = [
+        f"ServerRoot {tmp_path}",
+        "ServerName localhost",
+        f"PidFile {tmp_path}/pid",
+        f"LoadModule wsgi_module {module.path}",
+    ]
+    if mpm.exists():
+        lines.append(f"LoadModule mpm_event_module {mpm}")
+    config.write_text("\n".join([*lines, f"ErrorLog {tmp_path}/log", ""]))
+    done = subprocess.run(
+        [here.httpd, "-t", "-f", str(config)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr

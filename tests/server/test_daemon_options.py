@@ -401,3 +401,10 @@ def test_a_hash_seed_beats_that_of_httpd(new_server: Any, outer_seed: str) -> No
         seen.add(found["hash"])
         assert found["seed"] == outer_seed
     assert len(seen) == 2
+
+
+@pytest.mark.parametrize("option", ["python-path", "python-home", "python-eggs", "lang", "locale", "display-name"])
+def test_an_empty_value_is_none(option: str) -> None:
+    """Configurations that `mod_wsgi-express setup-server` wrote hold python-path='' and the like."""
+    proof = prove(f"WSGIDaemonProcess one {option}=''")
+    assert proof.status == 0, proof.output

@@ -322,12 +322,27 @@ static void note_later(struct wsgi_group *group, const struct group_option *opti
         APR_ARRAY_PUSH(group->without_effect, const char *) = option->name;
 }
 
+/* Configurations that "mod_wsgi-express setup-server" wrote have python-path='' and the like. */
+static int may_be_empty(const struct group_option *option)
+{
+    static const char *const names[] = {"python-path", "python-home", "python-eggs",
+                                        "lang",        "locale",      "display-name"};
+    size_t i;
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcmp(option->name, names[i]) == 0)
+            return 1;
+    return 0;
+}
+
 static const char *set_option(cmd_parms *cmd, void *target, const char *name, const char *value)
 {
     const struct group_option *option = find_option(name);
     struct wsgi_group *group = target;
     const char *error = "the value is empty";
 
+    if (option != NULL && *value == '\0' && may_be_empty(option))
+        return NULL; /* as if it were not there */
     if (option == NULL)
         return apr_psprintf(cmd->pool,
                             "WSGIDaemonProcess %s: unknown option \"%s\"; allowed are %s",

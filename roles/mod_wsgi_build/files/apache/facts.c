@@ -137,20 +137,20 @@ static int is_locale(const char *name)
     return 1;
 }
 
-/* Nothing is shown of a text that the C locale cannot have; so a name that the system does not
- * know is told, and replaced. */
+/* With a name that the system does not know everything would be in the C locale, which has no
+ * letters but ASCII's. So `locale` is replaced. `lang` is only an environment variable, which
+ * LC_ALL overrides and which an application may read for its own ends: it is told and stays. */
 static void check_locale(apr_pool_t *pool, struct wsgi_settings *settings,
-                         const struct wsgi_group *group, const char *option, const char **name)
+                         const struct wsgi_group *group, const char *option, const char *name,
+                         const char *instead)
 {
-    if (*name == NULL || is_locale(*name))
+    if (name == NULL || is_locale(name))
         return;
     wsgi_config_note(settings, group->server, APLOG_WARNING,
                      apr_psprintf(pool,
                                   "WSGIDaemonProcess %s (%s): option %s=%s: the system has no such "
-                                  "locale, " FALLBACK_LOCALE " is used; \"locale -a\" lists those "
-                                  "there are",
-                                  group->name, group->where, option, *name));
-    *name = FALLBACK_LOCALE;
+                                  "locale%s; \"locale -a\" lists those there are",
+                                  group->name, group->where, option, name, instead));
 }
 
 /* ---- everything ---------------------------------------------------------------------------- */
@@ -185,8 +185,12 @@ static void find_out(apr_pool_t *pool, struct wsgi_settings *settings)
         struct wsgi_group *group = APR_ARRAY_IDX(settings->groups, i, struct wsgi_group *);
 
         group->broken = check_group(pool, settings, group);
-        check_locale(pool, settings, group, "lang", &group->lang);
-        check_locale(pool, settings, group, "locale", &group->locale);
+        if (group->locale == NULL)
+            check_locale(pool, settings, group, "lang", group->lang, "");
+        check_locale(pool, settings, group, "locale", group->locale,
+                     ", " FALLBACK_LOCALE " is used");
+        if (group->locale != NULL && !is_locale(group->locale))
+            group->locale = FALLBACK_LOCALE;
     }
 }
 

@@ -39,7 +39,7 @@ static int run(request_rec *r, const struct wsgi_target *target, const struct ws
     struct wsgi_body body;
     int status;
 
-    wsgi_response_init(&response, r, group != NULL);
+    wsgi_response_init(&response, r, group);
     wsgi_body_init(&body, r);
     if (wsgi_vars_build(r, target, body.present, &vars) != 0)
         wsgi_outcome_fail(outcome, HTTP_INTERNAL_SERVER_ERROR, WSGI_CODE_NO_MEMORY,
@@ -77,7 +77,7 @@ int wsgi_handler(request_rec *r)
     wsgi_names_find(r, &target);
     if (wsgi_ask_dispatch(r, &target, &outcome) != OK ||
         wsgi_admit(r, &target, &group, &outcome) != OK) {
-        wsgi_response_init(&response, r, 0);
+        wsgi_response_init(&response, r, NULL);
         return wsgi_response_end(&response, &outcome);
     }
     if (group != NULL)

@@ -224,6 +224,7 @@ void wsgi_names_find(request_rec *r, struct wsgi_target *target)
 
     memset(target, 0, sizeof(*target));
     split_url(r, target);
+    target->connection_id = r->connection->log_id;
     find_groups(r, handler, target);
     target->handler_script = handler != NULL ? handler->file : NULL;
     if (handler != NULL)

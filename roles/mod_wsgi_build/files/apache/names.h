@@ -22,6 +22,7 @@ struct wsgi_target {
     const char *callable_object;
     int pass_authorization;
     int script_reloading;
+    const char *connection_id;  /* Apache's log id before any line of ours made one, or NULL */
     const char *handler_script; /* file of the WSGIHandlerScript, NULL for a plain script */
     int in_main; /* the main-interpreter rule: runs in the main interpreter of its daemon */
 };

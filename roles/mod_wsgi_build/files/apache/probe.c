@@ -266,6 +266,9 @@ const char *wsgi_probe_embedded(apr_pool_t *pool, const char *interpreter,
     memset(&group, 0, sizeof(group));
     group.uid = geteuid() == 0 ? ap_unixd_config.user_id : geteuid();
     group.gid = geteuid() == 0 ? ap_unixd_config.group_id : getegid();
+    /* Without mod_unixd, or without a User that exists, httpd itself has something to say. */
+    if (group.uid == (uid_t)-1 || group.gid == (gid_t)-1)
+        return NULL;
     group.user_name = ap_unixd_config.user_name;
     group.interpreter = interpreter;
     group.python = python;

@@ -382,9 +382,10 @@ static enum step take_head(struct wsgi_relay *x, const unsigned char *payload)
         return violation(x, "a second HEAD");
     }
     if (wsgi_response_head(x->response, payload, x->frame.length, &why) < 0) {
-        wsgi_outcome_fail(x->outcome, HTTP_INTERNAL_SERVER_ERROR, WSGI_CODE_HEAD_REFUSED,
-                          "the response head of %s is refused: %s", daemon_name(x),
-                          wsgi_head_status_text(why));
+        wsgi_outcome_fail(
+            x->outcome, HTTP_INTERNAL_SERVER_ERROR,
+            why == WSGI_HEAD_LINE_LONG ? WSGI_CODE_HEAD_LINE_LONG : WSGI_CODE_HEAD_REFUSED,
+            "the response head of %s is refused: %s", daemon_name(x), wsgi_head_status_text(why));
         return STEP_FAILED;
     }
     x->head_seen = 1;

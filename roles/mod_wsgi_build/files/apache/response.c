@@ -26,14 +26,19 @@
 
 #define HELD_MAX 16384     /* more than this is passed on although nobody asked for it */
 #define TRANSIENT_MIN 4096 /* from here on a block is not copied but passed on at once */
-#define RETRY_AFTER "5"    /* seconds, with every 503 */
+#define LINE_LIMIT_DEFAULT 32768
+#define RETRY_AFTER "5" /* seconds, with every 503 */
 
-void wsgi_response_init(struct wsgi_response *response, request_rec *r, int is_daemon)
+void wsgi_response_init(struct wsgi_response *response, request_rec *r,
+                        const struct wsgi_group *group)
 {
     memset(response, 0, sizeof(*response));
     response->r = r;
     response->out = apr_brigade_create(r->pool, r->connection->bucket_alloc);
-    response->is_daemon = is_daemon;
+    response->is_daemon = group != NULL;
+    if (group != NULL)
+        response->line_limit = group->header_buffer_size > 0 ? (apr_size_t)group->header_buffer_size
+                                                             : LINE_LIMIT_DEFAULT;
     response->promised = -1;
 }
 
@@ -49,7 +54,8 @@ static int is_answered(struct wsgi_response *response)
 /* ---- head ---------------------------------------------------------------------------------- */
 
 /* Goes through the whole block before anything is changed. */
-static enum wsgi_head_status check_head(const void *block, size_t size)
+static enum wsgi_head_status check_head(const struct wsgi_response *response, const void *block,
+                                        size_t size)
 {
     enum wsgi_head_status why;
     struct wsgi_head_reader reader;
@@ -63,6 +69,10 @@ static enum wsgi_head_status check_head(const void *block, size_t size)
     while ((more = wsgi_head_next(&reader, &field, &why)) > 0) {
         int64_t number;
 
+        /* With ": " and the end of the line, as mod_wsgi 6 reads it. */
+        if (response->line_limit > 0 &&
+            field.name_size + field.value_size + 4 > response->line_limit)
+            return WSGI_HEAD_LINE_LONG;
         if (!wsgi_head_name_is(field.name, field.name_size, "Content-Length"))
             continue;
         why = wsgi_head_parse_length(field.value, field.value_size, &number);
@@ -151,7 +161,7 @@ int wsgi_response_head(struct wsgi_response *response, const void *block, size_t
     enum wsgi_head_status unused;
     const char *location;
 
-    *why = response->head_seen ? WSGI_HEAD_BLOCK : check_head(block, size);
+    *why = response->head_seen ? WSGI_HEAD_BLOCK : check_head(response, block, size);
     if (*why != WSGI_HEAD_OK)
         return -1;
     response->head_seen = 1;

@@ -4,6 +4,7 @@
 #define WSGI_APACHE_RESPONSE_H
 
 #include "httpd.h"
+#include "group.h"
 #include "../wire/head.h"
 #include "../wire/outcome.h"
 #include "../wire/vars.h"
@@ -13,16 +14,19 @@ struct wsgi_response {
     apr_bucket_brigade *out; /* collected, not yet passed on */
     apr_size_t held;         /* bytes in `out` */
     int head_seen;
-    int gone;             /* the client left: everything after is dropped */
-    int is_daemon;        /* apply the CGI-like rules of daemon mode (behaviour reference 4.7) */
-    const char *redirect; /* daemon mode: Location "/..." with status 200, else NULL */
-    int replaced;         /* WSGIErrorOverride: httpd's own page instead of this response */
-    apr_int64_t promised; /* Content-Length of the head, -1 when there was none */
+    int gone;              /* the client left: everything after is dropped */
+    int is_daemon;         /* apply the CGI-like rules of daemon mode (behaviour reference 4.7) */
+    const char *redirect;  /* daemon mode: Location "/..." with status 200, else NULL */
+    int replaced;          /* WSGIErrorOverride: httpd's own page instead of this response */
+    apr_size_t line_limit; /* daemon mode: header-buffer-size */
+    apr_int64_t promised;  /* Content-Length of the head, -1 when there was none */
     const struct wsgi_vars_writer *vars; /* of the request, once it was run; else NULL */
     apr_int64_t sent; /* body bytes accepted so far; surplus over `promised` is cut */
 };
 
-void wsgi_response_init(struct wsgi_response *response, request_rec *r, int is_daemon);
+/* `group` NULL: embedded, or nothing runs at all. */
+void wsgi_response_init(struct wsgi_response *response, request_rec *r,
+                        const struct wsgi_group *group);
 
 /* Checks the block again (a daemon is not trusted) and fills in r->status, r->headers_out.
  * Hop-by-hop headers are dropped. 0, or -1 with *why set: nothing was changed. */

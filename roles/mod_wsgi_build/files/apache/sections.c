@@ -34,11 +34,6 @@ static const char *set_selector(cmd_parms *cmd, void *target, const char *name, 
     if (*selector != NULL)
         return apr_psprintf(cmd->pool, "<WSGIInterpreterOptions>: selector %s is given twice",
                             name);
-    if (*value == '\0')
-        return apr_psprintf(cmd->pool,
-                            "<WSGIInterpreterOptions>: selector %s: the value is empty; %%{GLOBAL} "
-                            "stands for embedded mode and for the main interpreter",
-                            name);
     *selector = strcmp(value, "%{GLOBAL}") == 0 ? "" : apr_pstrdup(cmd->pool, value);
     return NULL;
 }

@@ -190,20 +190,36 @@ static const char *environ_name(apr_pool_t *pool, const char *header)
     return name;
 }
 
-const char *wsgi_set_trusted_proxy_header(cmd_parms *cmd, void *directory, const char *name)
+/* A line without words changes nothing, as in mod_wsgi 6; that is hardly what was meant. */
+static void note_without_words(cmd_parms *cmd)
+{
+    if (wsgi_config_in_htaccess(cmd))
+        return;
+    wsgi_config_note(wsgi_config_settings(cmd->server), cmd->server, APLOG_WARNING,
+                     apr_psprintf(cmd->pool, "%s (%s): names nothing and has no effect; remove it",
+                                  cmd->cmd->name, wsgi_config_where(cmd)));
+}
+
+const char *wsgi_set_trusted_proxy_headers(cmd_parms *cmd, void *directory, const char *line)
 {
     struct wsgi_directory *config = directory;
 
-    if (config->trusted_headers == NULL)
-        config->trusted_headers = apr_array_make(cmd->pool, 4, sizeof(const char *));
-    APR_ARRAY_PUSH(config->trusted_headers, const char *) = environ_name(cmd->pool, name);
+    if (*line == '\0')
+        note_without_words(cmd);
+    while (*line != '\0') {
+        const char *name = ap_getword_conf(cmd->temp_pool, &line);
+
+        if (config->trusted_headers == NULL)
+            config->trusted_headers = apr_array_make(cmd->pool, 4, sizeof(const char *));
+        APR_ARRAY_PUSH(config->trusted_headers, const char *) = environ_name(cmd->pool, name);
+    }
     return NULL;
 }
 
 /* Nothing is looked up: apr_ipsubnet_create() reads digits only, and says so for a name. */
-const char *wsgi_set_trusted_proxy(cmd_parms *cmd, void *directory, const char *subnet)
+static const char *add_trusted_proxy(cmd_parms *cmd, struct wsgi_directory *config,
+                                     const char *subnet)
 {
-    struct wsgi_directory *config = directory;
     char *address = apr_pstrdup(cmd->temp_pool, subnet);
     char *mask = strchr(address, '/');
     apr_ipsubnet_t *made = NULL;
@@ -219,6 +235,17 @@ const char *wsgi_set_trusted_proxy(cmd_parms *cmd, void *directory, const char *
         config->trusted_proxies = apr_array_make(cmd->pool, 4, sizeof(apr_ipsubnet_t *));
     APR_ARRAY_PUSH(config->trusted_proxies, apr_ipsubnet_t *) = made;
     return NULL;
+}
+
+const char *wsgi_set_trusted_proxies(cmd_parms *cmd, void *directory, const char *line)
+{
+    const char *error = NULL;
+
+    if (*line == '\0')
+        note_without_words(cmd);
+    while (*line != '\0' && error == NULL)
+        error = add_trusted_proxy(cmd, directory, ap_getword_conf(cmd->temp_pool, &line));
+    return error;
 }
 
 /* ---- without effect ------------------------------------------------------------------------ */
@@ -357,7 +384,7 @@ const char *wsgi_set_telemetry_options(cmd_parms *cmd, void *directory, const ch
             return apr_psprintf(cmd->pool, "WSGITelemetryOptions: \"%s\" %s", word, error);
     }
     if (form == 0)
-        return "WSGITelemetryOptions: takes None, All, or flags: CaptureUserAgent";
+        note_without_words(cmd);
     settings->telemetry_options = options;
     return NULL;
 }

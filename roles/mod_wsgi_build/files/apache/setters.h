@@ -16,8 +16,8 @@ const char *wsgi_set_process_group(cmd_parms *cmd, void *directory, const char *
 const char *wsgi_set_application_group(cmd_parms *cmd, void *directory, const char *name);
 const char *wsgi_set_restrict_process(cmd_parms *cmd, void *directory, const char *line);
 const char *wsgi_set_map_head(cmd_parms *cmd, void *directory, const char *word);
-const char *wsgi_set_trusted_proxy_header(cmd_parms *cmd, void *directory, const char *name);
-const char *wsgi_set_trusted_proxy(cmd_parms *cmd, void *directory, const char *subnet);
+const char *wsgi_set_trusted_proxy_headers(cmd_parms *cmd, void *directory, const char *line);
+const char *wsgi_set_trusted_proxies(cmd_parms *cmd, void *directory, const char *line);
 const char *wsgi_set_socket_prefix(cmd_parms *cmd, void *directory, const char *path);
 const char *wsgi_set_accept_mutex(cmd_parms *cmd, void *directory, const char *name);
 const char *wsgi_set_flag_without_effect(cmd_parms *cmd, void *directory, const char *flag);

@@ -385,8 +385,8 @@ static void put_parameters(struct wsgi_vars_writer *writer, request_rec *r,
     wsgi_vars_put_number(writer, WSGI_PARAM_REQUEST_START, r->request_time);
     wsgi_vars_put_number(writer, WSGI_PARAM_QUEUE_START, embedded ? 0 : apr_time_now());
     wsgi_vars_put_text(writer, WSGI_PARAM_REQUEST_ID, wsgi_log_request_id(r));
-    if (r->connection->log_id != NULL)
-        wsgi_vars_put_text(writer, WSGI_PARAM_CONNECTION_ID, r->connection->log_id);
+    if (target->connection_id != NULL)
+        wsgi_vars_put_text(writer, WSGI_PARAM_CONNECTION_ID, target->connection_id);
     put_listener(writer, r);
     wsgi_vars_put_number(writer, WSGI_PARAM_SERVER_PID, getpid());
     wsgi_vars_put_text(writer, WSGI_PARAM_REQUEST_HANDLER, r->handler);
@@ -557,8 +557,8 @@ static void put_dispatch(struct wsgi_vars_writer *writer, request_rec *r,
     put_view(writer, target, &view);
     put_behind(writer, r, target, &view);
     wsgi_vars_put_text(writer, WSGI_PARAM_REQUEST_ID, wsgi_log_request_id(r));
-    if (r->connection->log_id != NULL)
-        wsgi_vars_put_text(writer, WSGI_PARAM_CONNECTION_ID, r->connection->log_id);
+    if (target->connection_id != NULL)
+        wsgi_vars_put_text(writer, WSGI_PARAM_CONNECTION_ID, target->connection_id);
     put_listener(writer, r);
     wsgi_vars_put_number(writer, WSGI_PARAM_SERVER_PID, getpid());
     wsgi_vars_put_text(writer, WSGI_PARAM_REQUEST_HANDLER, r->handler);

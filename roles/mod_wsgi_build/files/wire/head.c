@@ -28,6 +28,8 @@ const char *wsgi_head_status_text(enum wsgi_head_status status)
         return "Content-Length must be digits only, and fit 63 bits";
     case WSGI_HEAD_LENGTH_TWICE:
         return "there are two Content-Length headers that differ";
+    case WSGI_HEAD_LINE_LONG:
+        return "a header line is longer than header-buffer-size allows";
     case WSGI_HEAD_BLOCK:
         return "the head block is malformed";
     }

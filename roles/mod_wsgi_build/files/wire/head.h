@@ -25,6 +25,7 @@ enum wsgi_head_status {
     WSGI_HEAD_VALUE_BYTES,  /* NUL, CR, LF or another control but TAB */
     WSGI_HEAD_LENGTH_FORM,  /* Content-Length is not only digits, or does not fit int64_t */
     WSGI_HEAD_LENGTH_TWICE, /* two Content-Length that differ */
+    WSGI_HEAD_LINE_LONG,    /* a field is longer than header-buffer-size (only on Apache's side) */
     WSGI_HEAD_BLOCK         /* the block itself is malformed (only from a daemon) */
 };
 

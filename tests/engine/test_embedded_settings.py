@@ -89,8 +89,9 @@ def test_home_may_be_a_program(start: Start, python: str, tmp_path: Path) -> Non
         host = start(("PYTHON_HOME", str(given)), interpreter=str(home / "bin" / "python"))
         assert ask(host, "sys.prefix") == str(home)
     prefix = ask(start(), "sys.base_prefix")
-    for program in (prefix, f"{prefix}/bin/{Path(os.path.realpath(python)).name}"):
-        assert ask(start(("PYTHON_HOME", program)), "sys.prefix") == prefix
+    plain = f"{prefix}/bin/{Path(os.path.realpath(python)).name}"
+    for given in (prefix, plain):
+        assert ask(start(("PYTHON_HOME", given), interpreter=plain), "sys.prefix") == prefix
 
 
 @pytest.mark.parametrize(

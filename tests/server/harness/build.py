@@ -127,7 +127,8 @@ def application_venv(*packages: str, pins: Path = PINS) -> Path:
             shutil.rmtree(target, ignore_errors=True)
             _step([python, "-m", "venv", str(target)], venvs)
             if packages:
-                pip = [str(target / "bin" / "pip"), "install", "--quiet"]
+                # pip keeps wheels that it compiled, also those linked to another Python of the same version.
+                pip = [str(target / "bin" / "pip"), "install", "--quiet", *([] if pins == PINS else ["--no-cache-dir"])]
                 _step([*pip, "--constraint", str(pins), *packages], venvs)
             stamp.touch()
     return target

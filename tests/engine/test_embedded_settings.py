@@ -90,8 +90,8 @@ def test_home_may_be_a_program(start: Start, python: str, tmp_path: Path) -> Non
         assert ask(host, "sys.prefix") == str(home)
     prefix = ask(start(), "sys.base_prefix")
     plain = f"{prefix}/bin/{Path(os.path.realpath(python)).name}"
-    for given in (prefix, plain):
-        assert ask(start(("PYTHON_HOME", given), interpreter=plain), "sys.prefix") == prefix
+    for program in (prefix, plain):
+        assert ask(start(("PYTHON_HOME", program), interpreter=plain), "sys.prefix") == prefix
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,14 @@ def command_line(pid: int) -> str:
     return raw.rstrip(b"\0 ").replace(b"\0", b" ").decode("utf-8", "replace")
 
 
+def image(pid: int) -> str:
+    """The path of the program it runs, "" when it is gone."""
+    try:
+        return os.readlink(PROC / str(pid) / "exe")
+    except OSError:
+        return ""
+
+
 def maps(pid: int) -> str:
     """The memory map."""
     return (PROC / str(pid) / "maps").read_text()
@@ -101,6 +109,22 @@ def descriptors(pid: int) -> dict[int, str]:
         with contextlib.suppress(FileNotFoundError):
             found[int(entry.name)] = os.readlink(entry)
     return found
+
+
+def catches(pid: int, number: int) -> bool:
+    """Whether the process has a handler of its own for a signal."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return bool(int(status_field(pid, "SigCgt"), 16) >> (number - 1) & 1)
+    return False
+
+
+def is_working(pid: int) -> bool:
+    """Whether any thread of the process runs, or could if it had a processor."""
+    for entry in (PROC / str(pid) / "task").glob("*/stat"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if entry.read_text().rpartition(")")[2].split()[0] in "RD":
+                return True
+    return False
 
 
 def status_field(pid: int, name: str) -> str:

@@ -119,7 +119,7 @@ def application_venv(*packages: str, pins: Path = PINS) -> Path:
     python = places().python
     version = run(python, "-c", "import sys; print(sys.version, sys.prefix)")
     key = "\0".join([python, version, pins.read_text(), *packages]).encode()
-    venvs = places().cache / "venvs"
+    venvs = (places().cache / "venvs").resolve()  # its scripts name the interpreter by path
     target = venvs / hashlib.sha256(key).hexdigest()[:16]
     stamp = target / ".complete"
     with _locked(venvs):

@@ -420,7 +420,7 @@ def test_environment(site: Server) -> None:
 
 def test_downgraded_answer(site: Server) -> None:
     """BrowserMatch with force-response-1.0: no chunks, the connection ends the body."""
-    raw = f"GET /app/answer?kind=blocks&size=50000 HTTP/1.1\r\nHost: a\r\nUser-Agent: Old\r\n\r\n"
+    raw = "GET /app/answer?kind=blocks&size=50000 HTTP/1.1\r\nHost: a\r\nUser-Agent: Old\r\n\r\n"
     with RawConnection(site.layout.port) as connection:
         connection.send(raw.encode())
         head, _, body = connection.receive_all().partition(b"\r\n\r\n")

@@ -34,6 +34,8 @@ MODULES = (
     "buffer",
     "ext_filter",
     "charset_lite",
+    "sed",
+    "xsendfile",
 )
 PORTS = 2
 SIZE = 60_000
@@ -113,6 +115,14 @@ ErrorDocument 404 "the server's own 404"
 ExtFilterDefine upper mode=output cmd="/usr/bin/tr a-z A-Z"
 <Location /all/external>
     SetOutputFilter upper
+</Location>
+<Location /all/sed>
+    SetOutputFilter Sed
+    OutputSed "s/lower/UPPER/g"
+</Location>
+<Location /all/handed-over>
+    XSendFile On
+    XSendFilePath {layout.htdocs}
 </Location>
 <Location /all/charset>
     CharsetSourceEnc ISO-8859-1
@@ -210,6 +220,13 @@ def test_deflate_and_validators(site: Server, number: int, tag: str) -> None:
     assert (again.status, again.body, again.get("Content-Length")) == (304, b"", None)
     if not site.layout.module.peer:  # D203
         assert again.get("Content-Encoding") is None
+
+
+def test_suffix_that_the_application_does_not_know(site: Server) -> None:
+    """What a browser sends back is the tag with its suffix: an application that compares texts sends the page again."""
+    target = f"/all/deflate/conditional?size={SIZE}"
+    again = site.get(target, headers={**GZIP, "If-None-Match": '"v1-gzip"'})
+    assert (again.status, gzip.decompress(again.body)) in {(200, WHOLE)} or (again.status, again.body) == (304, b"")
 
 
 def test_deflate_streams(site: Server) -> None:
@@ -385,6 +402,26 @@ def test_external_filter(site: Server) -> None:
     assert ask(site, "external/answer", body="lower", kind="length").text == "LOWER"
 
 
+def test_sed(site: Server) -> None:
+    assert ask(site, "sed/answer", body="a lower word\n", kind="length").text == "a UPPER word\n"
+
+
+@pytest.mark.parametrize("length", [True, False])
+@pytest.mark.parametrize("body", ["", "instead of this"])
+def test_xsendfile(site: Server, body: str, length: bool) -> None:
+    """mod_xsendfile sends the file that an application names, whatever body and length the application gave."""
+    path = site.layout.htdocs / "large"
+    path.write_bytes(WHOLE)
+    query: dict[str, Any] = {"body": body, "h": [f"X-Sendfile:{path}"], "kind": "length" if length else "block"}
+    reply = ask(site, "handed-over/answer", type="application/pdf", **query)
+    assert (reply.status, reply.get("Content-Type"), reply.get("X-Sendfile")) == (200, "application/pdf", None)
+    assert reply.body == WHOLE
+    part = ask(site, "handed-over/answer", {"Range": "bytes=10-19"}, **query)
+    assert (part.status, part.body) == (206, WHOLE[10:20])
+    head = ask(site, "handed-over/answer", (), "HEAD", **query)
+    assert (head.status, head.body) == (200, b"")
+
+
 def test_charset(site: Server) -> None:
     """Text is recoded; what the application calls by another type is not."""
     reply = site.get("/all/charset/answer?body=x&type=text/plain&kind=length")
@@ -410,12 +447,15 @@ def test_include_in_what_the_application_answers(site: Server) -> None:
     assert words(ran) == ["GET"]
 
 
-INNER = {
-    "block": "inner",
-    "blocks": "inner",
-    "write": "inner",
-    "file": "inner",
-}
+def test_include_leaves_the_body_to_the_page(site: Server) -> None:
+    """A request inside a POST has no body; the page's own is read by the page, and the connection goes on."""
+    inner = urlencode({"body": '<!--#include virtual="/all/upload" -->', "type": "text/html"})
+    head = f"POST /all/include/answer?{inner} HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\n"
+    last = b"GET /all/answer?body=the+last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    answer = exchange(site.layout.port, head.encode() + b"x" * 5000 + last)
+    assert b'"size": 0' in answer
+    assert b'"method": "GET"' in answer
+    assert b"the last" in answer
 
 
 @pytest.mark.core
@@ -508,6 +548,13 @@ def test_cache_and_vary(site: Server) -> None:
     for who in ("a", "b", "a", "b"):
         assert settled(site, "cached/answer", {"X-Who": who}, **query).status == 200
     assert words(ran) == ["GET"] * 2
+
+
+def test_cache_and_cookies(site: Server) -> None:
+    """Set-Cookie alone does not keep a page out of mod_cache; `private` does."""
+    replies, ran = cached(site, h=["Cache-Control:max-age=60", "Set-Cookie:a=1"])
+    assert ran == ["GET"]
+    assert replies[1].get("Set-Cookie") == "a=1"
 
 
 def test_cache_and_credentials(site: Server) -> None:

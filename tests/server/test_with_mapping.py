@@ -31,9 +31,6 @@ MODULES = (
     "unique_id",
     "logio",
     "usertrack",
-    "macro",
-    "asis",
-    "headers",
 )
 PORTS = 3
 

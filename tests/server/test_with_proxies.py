@@ -23,7 +23,6 @@ MODULES = (
     "proxy_balancer",
     "lbmethod_byrequests",
     "slotmem_shm",
-    "proxy_fcgi",
     "headers",
     "rewrite",
     "cache",

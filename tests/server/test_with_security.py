@@ -491,6 +491,19 @@ def test_inspected_body_arrives_untouched(guarded: Server, size: int, chunked: b
     assert found["length"] == (None if chunked else str(size))
 
 
+@pytest.mark.parametrize("target", ["/upload", "/answer"])
+def test_inspected_body_and_expect(guarded: Server, target: str) -> None:
+    """mod_security reads before the application starts: one 100, then the answer."""
+    with RawConnection(guarded.layout.ports[3]) as connection:
+        head = f"POST {target} HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5000\r\nConnection: close"
+        connection.send(f"{head}\r\n\r\n".encode())
+        assert connection.receive_until(b"\r\n\r\n").startswith(b"HTTP/1.1 100 ")
+        connection.send(b"x" * 5000)
+        answer = connection.receive_all()
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
 def test_inspected_form_arrives_untouched(guarded: Server) -> None:
     form = urllib.parse.urlencode({"comment": "good " * 1000, "other": "\u00e4"}).encode()
     media = {"Content-Type": "application/x-www-form-urlencoded"}

@@ -178,6 +178,7 @@ int wsgi_response_head(struct wsgi_response *response, const void *block, size_t
     set_status(r, reader.status, reader.status_size, reader.number);
     while (wsgi_head_next(&reader, &field, &unused) > 0)
         set_field(response, &field);
+    response->status = r->status;
     location = apr_table_get(r->headers_out, "Location");
     if (response->is_daemon && r->status == HTTP_OK && location != NULL && *location == '/')
         response->redirect = location;
@@ -198,8 +199,13 @@ static int is_without_body(const struct wsgi_response *response)
 /* Not every failure means that nobody listens any more: a file may have become shorter (which
  * httpd, too, takes for a client that left), a filter may have failed. One that returns
  * AP_FILTER_ERROR has dealt with it itself. */
-static int means_gone(const request_rec *r, apr_status_t rv)
+static int means_gone(const struct wsgi_response *response, apr_status_t rv)
 {
+    const request_rec *r = response->r;
+
+    /* So has one that made an error of it (mod_security). */
+    if (ap_is_HTTP_ERROR(r->status) && r->status != response->status)
+        return 1;
     if (rv == APR_SUCCESS || rv == AP_FILTER_ERROR || APR_STATUS_IS_ECONNABORTED(rv) ||
         APR_STATUS_IS_ECONNRESET(rv) || APR_STATUS_IS_EPIPE(rv) || APR_STATUS_IS_TIMEUP(rv) ||
         APR_STATUS_IS_ETIMEDOUT(rv))
@@ -217,7 +223,7 @@ static int pass(struct wsgi_response *response)
     response->held = 0;
     if (rv == APR_SUCCESS && !r->connection->aborted)
         return 0;
-    if (means_gone(r, rv))
+    if (means_gone(response, rv))
         response->gone = 1;
     else
         response->spoilt = rv;

@@ -16,6 +16,7 @@ struct wsgi_response {
     int head_seen;
     int is_streamed;       /* came in blocks, however fast: httpd must not find out its length */
     int gone;              /* the client left: everything after is dropped */
+    int status;            /* as the application gave it; a filter may make another one of it */
     apr_status_t spoilt;   /* why the filters could not pass something on; dropped likewise */
     int is_daemon;         /* apply the CGI-like rules of daemon mode (behaviour reference 4.7) */
     const char *redirect;  /* daemon mode: Location "/..." with status 200, else NULL */

@@ -56,6 +56,7 @@ DIFFERENCES: dict[str, str] = {
     "D212": "tests/server/test_requests.py::test_both_directions_at_once_in_a_daemon",
     "D213": CASES,
     "D260": "tests/server/test_with_proxies.py::test_uploads_through_a_proxy",
+    "D261": "tests/server/test_with_security.py::test_inspected_answer",
     "D301": CASES,
     "D302": CASES,
     "D303": CASES,

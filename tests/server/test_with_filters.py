@@ -473,6 +473,29 @@ def test_include_of_the_application(site: Server) -> None:
     assert '"PATH_INFO": "/show"' in reply.text
 
 
+def alone(layout: Layout) -> str:
+    """A group with one worker, whose pages include others of the same group."""
+    return f"""
+WSGIDaemonProcess one processes=1 threads=1
+WSGIProcessGroup one
+WSGIScriptAlias /all {layout.apps}/around.wsgi
+<Location /all/include>
+    Options +Includes
+    AddOutputFilterByType INCLUDES text/html
+</Location>
+"""
+
+
+@pytest.mark.parametrize("size", [10, 5_000, 100_000])
+@pytest.mark.parametrize("kind", ["block", "length", "file"])
+def test_include_by_the_only_worker(new_server: Any, kind: str, size: int) -> None:
+    """The worker that has given its whole answer is free for what the answer includes."""
+    server = new_server(alone, modules=("filter", "include")).start()
+    query = {"body": 'before <!--#include virtual="/all/answer?body=inner" --> after', "type": "text/html"}
+    reply = ask(server, "include/answer", kind=kind, pad=size, **query)
+    assert reply.text == "before inner after" + "x" * size
+
+
 def test_include_of_an_application_that_fails(site: Server) -> None:
     """mod_include says its error where the resource would be; the page goes on."""
     page = site.layout.htdocs / "failing.shtml"

@@ -2,7 +2,7 @@
 """Answers as the query asks: what other modules of Apache see of an application, and it of them.
 
 ran=FILE     a line for each time that the application ran
-status=LINE  and h=Name:value (repeated), body=TEXT or size=N, type=MEDIA/TYPE
+status=LINE  and h=Name:value (repeated), body=TEXT (and pad=N) or size=N, type=MEDIA/TYPE
 kind=        block (one block, no length), length, blocks, write, file, fail, cut
 """
 
@@ -24,7 +24,8 @@ def body_of(query):
     if "size" in query:
         size = int(query["size"][0])
         return (UNIT * (size // len(UNIT) + 1))[:size]
-    return query.get("body", ["the application's body"])[0].encode()
+    text = query.get("body", ["the application's body"])[0]
+    return text.encode() + b"x" * int(query.get("pad", ["0"])[0])
 
 
 def blocks(body):

@@ -462,6 +462,19 @@ static enum step take_head(struct wsgi_relay *x, const unsigned char *payload)
     return STEP_ON;
 }
 
+/* The END behind what is being taken is there already. Then it is only kept: it goes out when the
+ * worker is free for others, which a slow client, or a filter that makes a request of its own to
+ * the same group, would have to wait for. */
+static int is_last(const struct wsgi_relay *x, size_t size)
+{
+    const unsigned char *there =
+        wsgi_channel_peek(&x->connection->channel, size + WSGI_FRAME_HEAD_SIZE);
+    struct wsgi_frame next;
+
+    return there && wsgi_frame_decode(there + size, WSGI_FROM_BACK, &next) == WSGI_FRAME_OK &&
+           next.type == WSGI_FRAME_END;
+}
+
 static enum step take_file(struct wsgi_relay *x, const unsigned char *payload)
 {
     int fd = wsgi_channel_claim(&x->connection->channel);
@@ -475,6 +488,7 @@ static enum step take_file(struct wsgi_relay *x, const unsigned char *payload)
         close(fd);
         return violation(x, x->head_seen ? "a FILE with a bad range" : "a FILE before HEAD");
     }
+    x->response->keeps = is_last(x, x->frame.length);
     result = wsgi_response_file(x->response, fd, range.offset, range.length, 0);
     close(fd);
     flush_later(x);
@@ -551,6 +565,7 @@ static enum step send_block(struct wsgi_relay *x)
 
     x->block = NULL;
     x->in_frame = 0;
+    x->response->keeps = is_last(x, 0);
     flush_later(x);
     return wsgi_response_bucket(x->response, bucket, 0) < 0 ? output_failed(x) : STEP_ON;
 }
@@ -568,7 +583,10 @@ static enum step take_data(struct wsgi_relay *x)
     if (!x->block) {
         payload = wsgi_channel_peek(channel, x->frame.length);
         if (payload) {
-            int result = wsgi_response_data(x->response, payload, x->frame.length, 0);
+            int result;
+
+            x->response->keeps = is_last(x, x->frame.length);
+            result = wsgi_response_data(x->response, payload, x->frame.length, 0);
 
             wsgi_channel_consume(channel, x->frame.length);
             x->in_frame = 0;

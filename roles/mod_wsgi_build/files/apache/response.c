@@ -25,7 +25,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define HELD_MAX 16384     /* more than this is passed on although nobody asked for it */
+#define HELD_MAX 16384 /* more than this is passed on although nobody asked for it */
+#define HELD_MAX_INCLUDES 1048576
 #define TRANSIENT_MIN 4096 /* from here on a block is not copied but passed on at once */
 #define LINE_LIMIT_DEFAULT 32768
 #define FLUSH_LIMIT_DEFAULT (8u << 20)
@@ -47,6 +48,7 @@ void wsgi_response_init(struct wsgi_response *response, request_rec *r,
                                     : FLUSH_LIMIT_DEFAULT;
     }
     response->promised = -1;
+    response->held_max = HELD_MAX;
 }
 
 /* An input filter that refuses the body (LimitRequestBody of a chunked upload) answers the client
@@ -159,6 +161,21 @@ static void set_field(struct wsgi_response *response, const struct wsgi_head_fie
     }
 }
 
+/* mod_include makes requests of its own while a page goes through it. They may need the worker that
+ * still writes the page, so that is read to its end before, up to a limit. The name is that of the
+ * filter, or one that AddOutputFilterByType makes of it. */
+static int has_includes(const request_rec *r)
+{
+    const ap_filter_t *filter = r->output_filters;
+
+    while (filter != NULL && filter->frec->ftype < AP_FTYPE_PROTOCOL) {
+        if (ap_strcasestr(filter->frec->name, "includes") != NULL)
+            return 1;
+        filter = filter->next;
+    }
+    return 0;
+}
+
 int wsgi_response_head(struct wsgi_response *response, const void *block, size_t size,
                        enum wsgi_head_status *why)
 {
@@ -179,6 +196,7 @@ int wsgi_response_head(struct wsgi_response *response, const void *block, size_t
     while (wsgi_head_next(&reader, &field, &unused) > 0)
         set_field(response, &field);
     response->status = r->status;
+    response->held_max = response->is_daemon && has_includes(r) ? HELD_MAX_INCLUDES : HELD_MAX;
     location = apr_table_get(r->headers_out, "Location");
     if (response->is_daemon && r->status == HTTP_OK && location != NULL && *location == '/')
         response->redirect = location;
@@ -275,10 +293,11 @@ static int pass_all(struct wsgi_response *response, int flush)
 
 static int pass_if_due(struct wsgi_response *response, int flush)
 {
-    if (is_discarded(response))
+    if (is_discarded(response) || response->keeps)
         return 0;
-    return flush || must_flush(response) || response->held >= HELD_MAX ? pass_all(response, flush)
-                                                                       : 0;
+    return flush || must_flush(response) || response->held >= response->held_max
+               ? pass_all(response, flush)
+               : 0;
 }
 
 int wsgi_response_data(struct wsgi_response *response, const void *data, size_t size, int flush)
@@ -288,7 +307,7 @@ int wsgi_response_data(struct wsgi_response *response, const void *data, size_t 
     if (is_answered(response))
         return -1;
     size = (size_t)accept_bytes(response, size);
-    if (size >= TRANSIENT_MIN) {
+    if (size >= TRANSIENT_MIN && !response->keeps && response->held_max == HELD_MAX) {
         /* Filters copy what they keep, so the caller's memory is free again after this. */
         APR_BRIGADE_INSERT_TAIL(response->out, apr_bucket_transient_create(data, size, list));
         return pass_all(response, flush);
@@ -361,6 +380,8 @@ int wsgi_response_file(struct wsgi_response *response, int descriptor, apr_uint6
     }
     response->unflushed = 0; /* filters read a file piece by piece, it does not pile up */
     APR_BRIGADE_INSERT_TAIL(response->out, file_bucket(response, own, offset, size));
+    if (response->keeps || (response->held_max > HELD_MAX && !flush))
+        return 0;
     return pass_all(response, flush);
 }
 

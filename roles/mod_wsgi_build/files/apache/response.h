@@ -13,9 +13,11 @@ struct wsgi_response {
     request_rec *r;
     apr_bucket_brigade *out; /* collected, not yet passed on */
     apr_size_t held;         /* bytes in `out` */
+    apr_size_t held_max;     /* so many are passed on although nobody asked for it */
     int head_seen;
     int is_streamed;       /* came in blocks, however fast: httpd must not find out its length */
     int gone;              /* the client left: everything after is dropped */
+    int keeps;             /* what comes is kept for wsgi_response_end(): the last is there */
     int status;            /* as the application gave it; a filter may make another one of it */
     apr_status_t spoilt;   /* why the filters could not pass something on; dropped likewise */
     int is_daemon;         /* apply the CGI-like rules of daemon mode (behaviour reference 4.7) */

@@ -10,7 +10,7 @@ import pytest
 from harness import Layout
 
 HINT = "hint: WSGIScriptAlias"
-MODULES = ("authn_core", "authz_user", "auth_basic", "authn_file", "rewrite")
+MODULES = ("authn_core", "authz_user", "auth_basic", "authn_file", "authz_host", "rewrite")
 
 pytestmark = pytest.mark.ours("D119: 6.1.1 gives no hints")
 
@@ -29,6 +29,8 @@ WSGIScriptAlias /user {layout.apps}/closed/site.wsgi
 WSGIScriptAlias /rewritten {layout.apps}/environ.wsgi
 WSGIScriptAlias /open {layout.apps}/environ.wsgi
 WSGIScriptAlias /own {layout.apps}/forbids.wsgi
+WSGIScriptAlias /meant {layout.apps}/environ.wsgi
+WSGIScriptAlias /pattern {layout.apps}/environ.wsgi
 Alias /files {layout.apps}/closed
 <Directory {layout.apps}/closed>
     Require all denied
@@ -38,6 +40,15 @@ Alias /files {layout.apps}/closed
     AuthName here
     AuthUserFile /dev/null
     Require user nobody-at-all
+</Location>
+<Location /meant>
+    Require ip 10.0.0.1
+</Location>
+<LocationMatch ^/pattern/(.*)$>
+    Require all denied
+</LocationMatch>
+<Location /more>
+    SetEnv says-nothing about-access
 </Location>
 RewriteEngine On
 RewriteRule ^/rewritten - [F]
@@ -70,12 +81,14 @@ def test_directory_without_require(new_server: Any, mode: str) -> None:
     assert server.get("/match/site").status == 403
     (line,) = server.expect("hint: WSGIScriptAliasMatch")
     assert f'<Directory "{closed}"> <Files "site.wsgi">' in line.text
-    # Not by an alias of ours, not by Require, not before httpd let it in: no hint.
+    # Not by an alias of ours, not by Require, by one that is meant for a URL, not before httpd let it in: no hint.
     for target, status in (
         ("/files/settings.py", 403),
         ("/files/site.wsgi", 403),
         ("/rewritten/x", 403),
         ("/own", 403),
+        ("/meant/x", 403),
+        ("/pattern/x", 403),
         ("/open", 200),
     ):
         assert server.get(target).status == status, target

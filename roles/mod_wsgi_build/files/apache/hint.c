@@ -4,7 +4,9 @@
 #include "log.h"
 #include "route.h"
 
+#include "apr_fnmatch.h"
 #include "apr_strings.h"
+#include "http_config.h"
 #include "http_core.h"
 #include "http_protocol.h"
 #include "http_request.h"
@@ -132,6 +134,36 @@ static const char *what_to_do(request_rec *r)
                         directory, file + 1);
 }
 
+static int covers(const core_dir_config *section, const char *uri)
+{
+    size_t size;
+
+    if (section->r != NULL)
+        return ap_regexec(section->r, uri, 0, NULL, 0) == 0;
+    if (section->d_is_fnmatch)
+        return apr_fnmatch(section->d, uri, APR_FNM_PATHNAME) == APR_SUCCESS;
+    size = strlen(section->d);
+    return strncmp(section->d, uri, size) == 0 &&
+           (uri[size] == '\0' || uri[size] == '/' || (size > 0 && uri[size - 1] == '/'));
+}
+
+/* A Require for a URL is written by somebody who knows whom it keeps out. */
+static int is_meant(const request_rec *r)
+{
+    const core_server_config *core = ap_get_core_module_config(r->server->module_config);
+    module *access = ap_find_linked_module("mod_authz_core.c");
+    int i;
+
+    for (i = 0; access != NULL && i < core->sec_url->nelts; i++) {
+        ap_conf_vector_t *section = APR_ARRAY_IDX(core->sec_url, i, ap_conf_vector_t *);
+
+        if (ap_get_module_config(section, access) != NULL &&
+            covers(ap_get_core_module_config(section), r->uri))
+            return 1;
+    }
+    return 0;
+}
+
 /* log_transaction: an alias points at what httpd shows to nobody. */
 static int hint_require(request_rec *r)
 {
@@ -142,7 +174,7 @@ static int hint_require(request_rec *r)
         r->user != NULL || r->ap_auth_type != NULL || r->filename == NULL)
         return DECLINED;
     alias = wsgi_route_alias(r);
-    if (alias != NULL && is_first(alias->location))
+    if (alias != NULL && !is_meant(r) && is_first(alias->location))
         ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r,
                       "hint: %s %s (%s) leads to %s, but no \"Require\" for its directory %s lets "
                       "this client in; if everybody may come, add %s (said once a process)",

@@ -33,6 +33,14 @@ void wsgi_body_init(struct wsgi_body *body, request_rec *r)
     body->finished = !body->present;
 }
 
+/* httpd's filter may have answered the client itself, which then may have left: its status counts. */
+static int answered_with(const request_rec *r)
+{
+    if (r->status == HTTP_REQUEST_ENTITY_TOO_LARGE)
+        return EFBIG;
+    return r->status == HTTP_REQUEST_TIME_OUT ? ETIMEDOUT : EBADMSG;
+}
+
 /* The errno of struct wsgi_transport.read for what a filter or bucket said. */
 static int failure_of(const request_rec *r, apr_status_t rv)
 {
@@ -40,6 +48,8 @@ static int failure_of(const request_rec *r, apr_status_t rv)
         return ETIMEDOUT;
     if (APR_STATUS_IS_ENOSPC(rv))
         return EFBIG;
+    if (r->eos_sent)
+        return answered_with(r);
     if (r->connection->aborted || APR_STATUS_IS_ECONNRESET(rv) || APR_STATUS_IS_ECONNABORTED(rv) ||
         APR_STATUS_IS_EPIPE(rv))
         return EPIPE;
@@ -48,10 +58,7 @@ static int failure_of(const request_rec *r, apr_status_t rv)
         return ENODATA;
     if (APR_STATUS_IS_EGENERAL(rv) || APR_STATUS_IS_EINVAL(rv))
         return EBADMSG;
-    if (rv != AP_FILTER_ERROR)
-        return EIO;
-    /* The filter has answered the client itself; r->status says what. */
-    return r->status == HTTP_REQUEST_ENTITY_TOO_LARGE ? EFBIG : EBADMSG;
+    return rv == AP_FILTER_ERROR ? answered_with(r) : EIO;
 }
 
 void wsgi_body_fail(struct wsgi_body *body, int error)

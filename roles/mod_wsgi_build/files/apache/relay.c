@@ -106,10 +106,11 @@ static int body_failed(const struct wsgi_body *body, struct wsgi_outcome *outcom
     return -1;
 }
 
-/* What came before it belongs to the application, which learns of the failure as it reads on. */
+/* What came before it belongs to the application, which learns of the failure as it reads on;
+ * unless the client is gone, or has its answer from httpd already. */
 static int is_worth_running(const struct wsgi_body *body)
 {
-    return body->failed == ENODATA || body->failed == ETIMEDOUT;
+    return body->failed && body->failed != EPIPE && !body->r->eos_sent;
 }
 
 /* How much room the begin of the body will need; only a hint, filters may change its size. One
@@ -326,13 +327,6 @@ static enum step refill(struct wsgi_relay *x, int *complete)
     if (has_started(x)) {
         upload->used = upload->sent = 0; /* nobody else will get it */
     }
-    /* There is credit, so the application reads: now the client may go on. */
-    if (x->r->expecting_100) {
-        if (wsgi_response_yield(x->response) != 0) {
-            return client_gone(x);
-        }
-        wsgi_body_want(upload->body);
-    }
     got = upload_read(upload, smaller(x->credit, WSGI_UPLOAD_BLOCK));
     if (got < 0 && errno == EAGAIN) {
         return STEP_DRY;
@@ -449,13 +443,26 @@ static enum step take_reject(struct wsgi_relay *x)
     return x->head_seen ? violation(x, "REJECT after HEAD") : STEP_RETRY;
 }
 
+/* The application reads: a client that waits for that is told at once, also when the answer comes
+ * right behind (read(0)). */
+static enum step take_want(struct wsgi_relay *x)
+{
+    x->started = 1;
+    x->credit += x->frame.credit;
+    if (x->r->expecting_100) {
+        if (wsgi_response_yield(x->response) != 0) {
+            return client_gone(x);
+        }
+        wsgi_body_want(x->upload->body);
+    }
+    return STEP_ON;
+}
+
 static enum step take_frame(struct wsgi_relay *x, const unsigned char *payload)
 {
     switch (x->frame.type) {
     case WSGI_FRAME_WANT:
-        x->started = 1;
-        x->credit += x->frame.credit;
-        return STEP_ON;
+        return take_want(x);
     case WSGI_FRAME_HEAD:
         return take_head(x, payload);
     case WSGI_FRAME_FILE:

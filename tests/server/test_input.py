@@ -16,10 +16,12 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+import h2.events
 import pytest
 
 from harness import Layout, RawConnection, Server, exchange, wait_until
 from harness.calls import words
+from test_http2 import Client, Stream
 
 MODULES = ("filter", "deflate", "reqtimeout", "http2")
 PORTS = 3
@@ -161,7 +163,9 @@ def some_ops(dice: random.Random, size: int) -> list[str]:
         elif name == "next":
             made.append("next")
         elif name == "rest":
-            made.append(dice.choice(["readline", "read:-1", "readline:-3", "readlines:1"] if dice.random() < 0.2 else ["next"]))
+            made.append(
+                dice.choice(["readline", "read:-1", "readline:-3", "readlines:1"] if dice.random() < 0.2 else ["next"])
+            )
         else:
             made.append(f"{name}:{number}")
     return [*made, dice.choice(["read", "iter", "readlines"]), "read", "readline", "next", "readlines", "read:5"]
@@ -190,6 +194,7 @@ def framed(dice: random.Random, target: str, data: bytes, chunked: bool) -> Iter
 @pytest.mark.core
 @pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
 @pytest.mark.parametrize("seed", range(8))
+@pytest.mark.ours("D224: 6.1.1 embedded splits long lines after another long one, and loses the end")
 def test_any_calls_in_any_order(site: Server, seed: int, chunked: bool) -> None:
     """Sequences of calls give what io.BytesIO gives, however the body comes in."""
     dice = random.Random(seed)
@@ -201,6 +206,7 @@ def test_any_calls_in_any_order(site: Server, seed: int, chunked: bool) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
+@pytest.mark.ours("D225: 6.1.1 reads nothing of an inflated body")
 def test_any_calls_on_an_inflated_body(site: Server, seed: int) -> None:
     """The end is where the filter says; Content-Length is that of the compressed body."""
     dice = random.Random(seed)
@@ -232,6 +238,7 @@ def test_none_is_no_limit(site: Server) -> None:
         assert got == model(data, [op.partition(":")[0]])
 
 
+@pytest.mark.ours("D212: in 6.1.1's daemons an answer waits for the whole body")
 def test_length_beyond_32_bits(site: Server) -> None:
     """A body of 5 GB is announced: its length is told, its begin is read, the answer comes at once."""
     for target, check in (("/unlimited/none", "5000000000"), ("/unlimited?ops=read:10", None)):
@@ -348,6 +355,7 @@ def test_malformed_chunks_are_400(site: Server, kind: str, body: bytes) -> None:
     site.allow("WSGI0126")
 
 
+@pytest.mark.ours("D221, D225: 6.1.1's daemons answer themselves")
 def test_broken_compression_raises(site: Server) -> None:
     """The request is whole, what it holds is not."""
     packed = gzip.compress(random.Random(1).randbytes(50_000))[:-20_000]
@@ -435,6 +443,7 @@ def test_answer_to_a_slow_client(site: Server, port: int) -> None:
 @pytest.mark.core
 @pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
 @pytest.mark.parametrize("ops", ["read", "read:0,read", "readline,read", "next,iter", "readlines"])
+@pytest.mark.ours("D223: 6.1.1's daemons say 100 Continue before the application decides anything")
 def test_continue_at_the_first_read(site: Server, ops: str, chunked: bool) -> None:
     """Once, when the application reads; then the body is asked for."""
     entered = site.layout.scratch / f"entered-{site.layout.mode}-{site.layout.mpm}-{zlib.crc32(ops.encode())}-{chunked}"
@@ -447,6 +456,7 @@ def test_continue_at_the_first_read(site: Server, ops: str, chunked: bool) -> No
         assert results(answer(connection)) == model(data, ops.split(","))
 
 
+@pytest.mark.ours("D223: 6.1.1's daemons say 100 Continue before the application decides anything")
 def test_continue_for_nothing_but_read_0(site: Server) -> None:
     """read(0) lets the client send, and waits for nothing."""
     with RawConnection(site.layout.port) as connection:
@@ -505,6 +515,7 @@ def test_other_expectations(site: Server) -> None:
     assert whole.startswith(b"HTTP/1.1 417 ")
 
 
+@pytest.mark.ours("D223: 6.1.1's daemons say 100 Continue before the application decides anything")
 def test_answer_while_the_client_was_told_to_go_on(site: Server) -> None:
     """After 100 Continue the client says nothing: the application is not held by more than its own read."""
     with RawConnection(site.layout.port) as connection:
@@ -518,6 +529,7 @@ def test_answer_while_the_client_was_told_to_go_on(site: Server) -> None:
 
 @pytest.mark.core
 @pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
+@pytest.mark.ours("D212: in 6.1.1's daemons an answer waits for the whole body")
 def test_early_answer_then_the_rest(site: Server, chunked: bool) -> None:
     """The whole answer is there before the client sends more; what it sends then is no request."""
     data = b"GET /in/none HTTP/1.1\r\nHost: x\r\n\r\n" * 3000
@@ -586,3 +598,103 @@ def test_large_upload_cut_in_the_middle(site: Server) -> None:
     assert found == ["OSError: the client ended its request body too early"] * 2
 
 
+# ---- HTTP/2 --------------------------------------------------------------------------------
+
+
+class Sender(Client):
+    """A client that sends the pieces of a body one by one, without a length unless it is told one."""
+
+    interim: list[int]
+
+    def __enter__(self) -> Sender:
+        return self
+
+    def begin(self, target: str, *more: tuple[str, str]) -> Stream:
+        """Opens a stream that has a body."""
+        self.interim: list[int] = []
+        number = self.h2.get_next_available_stream_id()
+        first = [(":method", "POST"), (":scheme", "http"), (":authority", "localhost"), (":path", target)]
+        self.h2.send_headers(number, [*first, *more])
+        self.streams[number] = Stream(number)
+        self.flush()
+        return self.streams[number]
+
+    def give(self, stream: Stream, data: bytes, last: bool = False) -> None:
+        """Sends a piece of at most one frame."""
+        while self.h2.local_flow_control_window(stream.number) < len(data):
+            self.pump()
+        self.h2.send_data(stream.number, data, end_stream=last)
+        self.flush()
+
+    def take(self, event: h2.events.Event) -> None:
+        if isinstance(event, h2.events.InformationalResponseReceived):
+            self.interim.append(int(dict(event.headers)[b":status"]))
+        super().take(event)
+
+
+@pytest.mark.ours("D224, D226: a body without length is empty in 6.1.1's daemons")
+@pytest.mark.parametrize("seed", range(3))
+def test_any_calls_over_http_2(site: Server, seed: int) -> None:
+    """A body without length, its end known, in frames of any size."""
+    dice = random.Random(seed)
+    with Sender(site.layout.port) as client:
+        for _ in range(4):
+            data = some_body(dice)
+            ops = some_ops(dice, len(data))
+            stream = client.begin(f"/in?ops={','.join(ops)}")
+            for piece in some_pieces(dice, data):
+                for at in range(0, len(piece), 16_384):
+                    client.give(stream, piece[at : at + 16_384])
+            client.give(stream, b"", last=True)
+            client.finish(stream)
+            assert results((stream.status, stream.data)) == model(data, ops), ops
+
+
+@pytest.mark.ours("D212: in 6.1.1's daemons an answer waits for the whole body")
+def test_lines_go_back_and_forth_over_http_2(site: Server) -> None:
+    """Full duplex in one stream."""
+    with Sender(site.layout.port) as client:
+        stream = client.begin("/in/lines")
+        client.until(lambda: stream.data == b"begin\n")
+        for number in range(50):
+            line = b"line %d\n" % number
+            client.give(stream, line)
+            client.until(lambda: stream.data.endswith(line))  # noqa: B023
+        client.give(stream, b"", last=True)
+        client.finish(stream)
+        assert stream.data.endswith(b"end\n")
+
+
+@pytest.mark.ours("D804: 6.1.1 says nothing")
+def test_over_the_limit_over_http_2(site: Server) -> None:
+    """With a length before anything runs, without one while it is read; one line each."""
+    with Sender(site.layout.port) as client:
+        for more in ((), (("content-length", str(LIMIT + 5)),)):
+            stream = client.begin("/limited/raise?ops=read:5,read", *more)
+            client.give(stream, b"12345")
+            client.give(stream, b"x" * LIMIT, last=True)
+            client.finish(stream)
+            assert stream.status == 413
+            site.expect_code(126)
+            site.forget_logs()
+        stream = client.begin("/limited?ops=read")
+        client.give(stream, b"x" * LIMIT, last=True)
+        client.finish(stream)
+        assert results((stream.status, stream.data)) == [shown(b"x" * LIMIT)]
+
+
+@pytest.mark.ours("D223: 6.1.1's daemons say 100 Continue before the application decides anything")
+def test_expect_over_http_2(site: Server) -> None:
+    """100 at the first read, none for an answer without reading."""
+    expect = ("expect", "100-continue")
+    with Sender(site.layout.port) as client:
+        stream = client.begin("/in?ops=read:0,read", expect, ("content-length", "5"))
+        client.until(lambda: client.interim or stream.over)
+        assert client.interim == [100]
+        client.give(stream, b"hello", last=True)
+        client.finish(stream)
+        assert results((stream.status, stream.data)) == model(b"hello", ["read:0", "read"])
+        assert client.interim == [100]
+        stream = client.begin("/in", expect, ("content-length", "5"))
+        client.finish(stream)
+        assert (stream.status, client.interim) == (200, [])

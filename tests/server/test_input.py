@@ -8,18 +8,21 @@ import hashlib
 import http.client
 import io
 import json
+import os
 import random
 import re
+import subprocess
 import time
 import zlib
 
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import h2.events
 import pytest
 
-from harness import Layout, RawConnection, Server, exchange, wait_until
+from harness import Layout, RawConnection, Server, exchange, places, processes, wait_until
 from harness.calls import words
 from test_http2 import Client, Stream
 
@@ -556,6 +559,67 @@ def test_lines_go_back_and_forth(site: Server) -> None:
             connection.receive_until(line)
         connection.send(b"0\r\n\r\n")
         assert b"end\n" in connection.receive_all()
+
+
+# ---- along with the request ----------------------------------------------------------------
+
+# Notes each message over a UNIX socket.
+SHIM = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    ssize_t (*real)(int, const struct msghdr *, int) = dlsym(RTLD_NEXT, "sendmsg");
+    ssize_t sent = real(fd, message, flags);
+    int problem = errno, domain = 0, journal;
+    socklen_t size = sizeof domain;
+    char line[32];
+
+    getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size);
+    journal = domain == AF_UNIX ? open(getenv("WSGI_TEST_MESSAGES"), O_WRONLY | O_APPEND) : -1;
+    if (journal >= 0) {
+        int length = snprintf(line, sizeof line, "%d\n", (int)getpid());
+        if (write(journal, line, (size_t)length) < 0)
+            abort();
+        close(journal);
+    }
+    errno = problem;
+    return sent;
+}
+"""
+
+
+@pytest.mark.ours("nothing that a user sees: the messages between Apache and its daemons")
+def test_small_body_travels_with_the_request(new_server: Any, tmp_path: Path) -> None:
+    """One message from Apache to the daemon: head, variables and body."""
+    (tmp_path / "shim.c").write_text(SHIM)
+    tmp_path.chmod(0o755)
+    server = new_server(configure, mode="daemon", modules=MODULES, ports=PORTS)
+    shim = server.layout.scratch / "shim.so"
+    subprocess.run(["cc", "-shared", "-fPIC", tmp_path / "shim.c", "-o", shim, "-ldl"], check=True)
+    shim.chmod(0o755)
+    journal = server.layout.scratch / "messages"
+    journal.touch()
+    journal.chmod(0o666)
+    preload = " ".join(filter(None, [os.environ.get("LD_PRELOAD"), str(shim)]))
+    server.environment.update(LD_PRELOAD=preload, WSGI_TEST_MESSAGES=str(journal))
+    server.start()
+    assert results(told(server.layout.port, head("/in?ops=read", length(1)) + b"x")) == [shown(b"x")]
+    httpd = os.path.realpath(places().httpd)
+    apaches = {str(pid) for pid in server.family() if processes.image(pid) == httpd}
+    for size in (0, 1, 1000, 30_000):
+        data = b"x" * size
+        before = words(journal)
+        assert results(told(server.layout.port, head("/in?ops=read", length(size)) + data)) == [shown(data)]
+        fresh = [pid for pid in words(journal)[len(before) :] if pid in apaches]
+        assert len(fresh) == 1, size
 
 
 # ---- large uploads -------------------------------------------------------------------------

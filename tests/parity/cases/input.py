@@ -92,7 +92,7 @@ def answers(request: str) -> Act:
 
     def act(server: Server) -> Any:
         found = exchange(server.layout.port, request.encode())
-        return [int(number) for number in re.findall(rb"(?m)^HTTP/1\.1 (\d{3}) ", found)]
+        return [int(number) for number in re.findall(rb"HTTP/1\.1 (\d{3}) ", found)]
 
     return act
 

@@ -33,7 +33,8 @@ void wsgi_body_init(struct wsgi_body *body, request_rec *r)
     body->finished = !body->present;
 }
 
-/* httpd's filter may have answered the client itself, which then may have left: its status counts. */
+/* httpd's filter may have answered the client itself, which then may have left: its status counts.
+ */
 static int answered_with(const request_rec *r)
 {
     if (r->status == HTTP_REQUEST_ENTITY_TOO_LARGE)

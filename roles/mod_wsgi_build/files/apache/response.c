@@ -16,6 +16,7 @@
 #include "mod_core.h"
 #include "util_filter.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
@@ -27,7 +28,9 @@
 #define HELD_MAX 16384     /* more than this is passed on although nobody asked for it */
 #define TRANSIENT_MIN 4096 /* from here on a block is not copied but passed on at once */
 #define LINE_LIMIT_DEFAULT 32768
-#define RETRY_AFTER "5" /* seconds, with every 503 */
+#define FLUSH_LIMIT_DEFAULT (8u << 20)
+#define NOTE_END "wsgi-end" /* how a response ended, when not well: for access logs */
+#define RETRY_AFTER "5"     /* seconds, with every 503 */
 
 void wsgi_response_init(struct wsgi_response *response, request_rec *r,
                         const struct wsgi_group *group)
@@ -36,9 +39,13 @@ void wsgi_response_init(struct wsgi_response *response, request_rec *r,
     response->r = r;
     response->out = apr_brigade_create(r->pool, r->connection->bucket_alloc);
     response->is_daemon = group != NULL;
-    if (group != NULL)
+    if (group != NULL) {
         response->line_limit = group->header_buffer_size > 0 ? (apr_size_t)group->header_buffer_size
                                                              : LINE_LIMIT_DEFAULT;
+        response->flush_limit = group->response_buffer_size > 0
+                                    ? (apr_uint64_t)group->response_buffer_size
+                                    : FLUSH_LIMIT_DEFAULT;
+    }
     response->promised = -1;
 }
 
@@ -48,7 +55,7 @@ static int is_answered(struct wsgi_response *response)
 {
     if (response->r->eos_sent)
         response->gone = 1;
-    return response->gone;
+    return response->gone || response->spoilt != APR_SUCCESS;
 }
 
 /* ---- head ---------------------------------------------------------------------------------- */
@@ -188,7 +195,19 @@ static int is_without_body(const struct wsgi_response *response)
     return r->header_only || r->status == HTTP_NO_CONTENT || r->status == HTTP_NOT_MODIFIED;
 }
 
-/* Passes everything held to the filters. 0, or -1: the client is gone. */
+/* Not every failure means that nobody listens any more: a file may have become shorter (which
+ * httpd, too, takes for a client that left), a filter may have failed. One that returns
+ * AP_FILTER_ERROR has dealt with it itself. */
+static int means_gone(const request_rec *r, apr_status_t rv)
+{
+    if (rv == APR_SUCCESS || rv == AP_FILTER_ERROR || APR_STATUS_IS_ECONNABORTED(rv) ||
+        APR_STATUS_IS_ECONNRESET(rv) || APR_STATUS_IS_EPIPE(rv) || APR_STATUS_IS_TIMEUP(rv) ||
+        APR_STATUS_IS_ETIMEDOUT(rv))
+        return 1;
+    return r->connection->aborted && !APR_STATUS_IS_EOF(rv) && rv != EIO;
+}
+
+/* Passes everything held to the filters. 0, or -1: the client is gone, or `spoilt` says why. */
 static int pass(struct wsgi_response *response)
 {
     request_rec *r = response->r;
@@ -198,12 +217,16 @@ static int pass(struct wsgi_response *response)
     response->held = 0;
     if (rv == APR_SUCCESS && !r->connection->aborted)
         return 0;
-    response->gone = 1;
+    if (means_gone(r, rv))
+        response->gone = 1;
+    else
+        response->spoilt = rv;
     return -1;
 }
 
 static int pass_flushed(struct wsgi_response *response)
 {
+    response->unflushed = 0;
     APR_BRIGADE_INSERT_TAIL(response->out,
                             apr_bucket_flush_create(response->r->connection->bucket_alloc));
     return pass(response);
@@ -228,16 +251,28 @@ static apr_uint64_t accept_bytes(struct wsgi_response *response, apr_uint64_t si
         accepted = size < room ? size : room;
     }
     response->sent += (apr_int64_t)accepted;
+    response->unflushed += accepted;
     return accepted;
+}
+
+/* What is passed without a flush may pile up in a filter. */
+static int must_flush(const struct wsgi_response *response)
+{
+    return response->flush_limit > 0 && response->unflushed >= response->flush_limit;
+}
+
+/* All that is held, whether or not it is much. */
+static int pass_all(struct wsgi_response *response, int flush)
+{
+    return flush || must_flush(response) ? pass_flushed(response) : pass(response);
 }
 
 static int pass_if_due(struct wsgi_response *response, int flush)
 {
     if (is_discarded(response))
         return 0;
-    if (flush)
-        return pass_flushed(response);
-    return response->held >= HELD_MAX ? pass(response) : 0;
+    return flush || must_flush(response) || response->held >= HELD_MAX ? pass_all(response, flush)
+                                                                       : 0;
 }
 
 int wsgi_response_data(struct wsgi_response *response, const void *data, size_t size, int flush)
@@ -250,7 +285,7 @@ int wsgi_response_data(struct wsgi_response *response, const void *data, size_t 
     if (size >= TRANSIENT_MIN) {
         /* Filters copy what they keep, so the caller's memory is free again after this. */
         APR_BRIGADE_INSERT_TAIL(response->out, apr_bucket_transient_create(data, size, list));
-        return flush ? pass_flushed(response) : pass(response);
+        return pass_all(response, flush);
     }
     if (size > 0) {
         apr_brigade_write(response->out, NULL, NULL, data, size);
@@ -318,8 +353,9 @@ int wsgi_response_file(struct wsgi_response *response, int descriptor, apr_uint6
         response->sent -= (apr_int64_t)size; /* missing bytes make the response a short one */
         return pass_if_due(response, flush);
     }
+    response->unflushed = 0; /* filters read a file piece by piece, it does not pile up */
     APR_BRIGADE_INSERT_TAIL(response->out, file_bucket(response, own, offset, size));
-    return flush ? pass_flushed(response) : pass(response);
+    return pass_all(response, flush);
 }
 
 int wsgi_response_flush(struct wsgi_response *response)
@@ -333,15 +369,53 @@ int wsgi_response_flush(struct wsgi_response *response)
 
 int wsgi_response_yield(struct wsgi_response *response)
 {
+    int is_due = response->held > 0 || response->unflushed > 0 || !response->r->sent_bodyct;
+
     if (!response->head_seen)
         return 0;
-    if ((response->held > 0 || !response->r->sent_bodyct) && wsgi_response_flush(response) != 0)
+    if (is_due && wsgi_response_flush(response) != 0)
         return -1;
     response->r->expecting_100 = 0;
     return 0;
 }
 
+int wsgi_response_is_spoilt(const struct wsgi_response *response)
+{
+    return response->spoilt != APR_SUCCESS;
+}
+
 /* ---- end ----------------------------------------------------------------------------------- */
+
+static void note_end(const struct wsgi_response *response, const char *how)
+{
+    apr_table_setn(response->r->notes, NOTE_END, how);
+}
+
+/* What was passed on was not all of it, so no cache may keep it. httpd lets the filters see an end
+ * of stream of its own in the end. */
+static void keep_out_of_caches(request_rec *r)
+{
+    r->no_cache = 1;
+    if (r->main != NULL)
+        r->main->no_cache = 1;
+}
+
+/* The one line of a failure. A client that left is one only at debug, with what it got. */
+static void log_failure(const struct wsgi_response *response, const struct wsgi_outcome *outcome)
+{
+    struct wsgi_outcome whole;
+
+    if (outcome->code != WSGI_CODE_CLIENT_GONE) {
+        wsgi_log_outcome(response->r, outcome);
+        return;
+    }
+    memset(&whole, 0, sizeof(whole));
+    whole.silent = 1;
+    wsgi_outcome_fail(&whole, HTTP_BAD_REQUEST, WSGI_CODE_CLIENT_GONE,
+                      "%s, %" APR_OFF_T_FMT " bytes of the response had been sent", outcome->cause,
+                      response->r->bytes_sent);
+    wsgi_log_outcome(response->r, &whole);
+}
 
 /* Without a length or chunks the end of the connection is the end of the response, and a clean
  * one would say "complete". A reset does not. */
@@ -364,11 +438,16 @@ static int cut(struct wsgi_response *response)
     request_rec *r = response->r;
     apr_bucket_alloc_t *list = r->connection->bucket_alloc;
 
-    if (response->gone || pass_flushed(response) != 0)
+    keep_out_of_caches(r);
+    if (!response->gone && response->spoilt == APR_SUCCESS)
+        pass_flushed(response);
+    note_end(response, response->gone ? "client-left" : "cut");
+    if (response->gone)
         return OK;
     /* Not before: a response that closes the connection would not be chunked. */
     r->connection->keepalive = AP_CONN_CLOSE;
-    if (r->connection->master == NULL && !r->chunked && response->promised < 0) {
+    if (r->connection->master == NULL && !r->chunked &&
+        apr_table_get(r->headers_out, "Content-Length") == NULL) {
         reset_on_close(r);
         return OK;
     }
@@ -377,6 +456,44 @@ static int cut(struct wsgi_response *response)
     APR_BRIGADE_INSERT_TAIL(response->out, apr_bucket_eos_create(list));
     pass(response);
     return OK;
+}
+
+static int fail_and_cut(struct wsgi_response *response, const struct wsgi_outcome *outcome)
+{
+    log_failure(response, outcome);
+    return cut(response);
+}
+
+static int cut_spoilt(struct wsgi_response *response)
+{
+    struct wsgi_outcome failure = {0};
+    char words[128];
+
+    wsgi_outcome_fail(&failure, HTTP_INTERNAL_SERVER_ERROR, WSGI_CODE_OUTPUT_FAILED,
+                      "the response was cut, the connection with it: an output filter failed, or "
+                      "a file became shorter while it was sent: %s",
+                      apr_strerror(response->spoilt, words, sizeof(words)));
+    return fail_and_cut(response, &failure);
+}
+
+static int cut_gone(struct wsgi_response *response)
+{
+    struct wsgi_outcome left = {0};
+
+    wsgi_outcome_fail(&left, HTTP_BAD_REQUEST, WSGI_CODE_CLIENT_GONE,
+                      "the client closed the connection");
+    return fail_and_cut(response, &left);
+}
+
+static int cut_short(struct wsgi_response *response)
+{
+    struct wsgi_outcome failure = {0};
+
+    wsgi_outcome_fail(&failure, HTTP_BAD_GATEWAY, WSGI_CODE_SHORT_BODY,
+                      "the response has %" APR_INT64_T_FMT
+                      " bytes less than its Content-Length, the connection was cut",
+                      response->promised - response->sent);
+    return fail_and_cut(response, &failure);
 }
 
 /* What comes next may be a script: it gets REDIRECT_SCRIPT_NAME and so on, as after a CGI script.
@@ -440,7 +557,9 @@ static int refuse(struct wsgi_response *response, const struct wsgi_outcome *out
 {
     request_rec *r = response->r;
 
-    wsgi_log_outcome(r, outcome);
+    log_failure(response, outcome);
+    if (outcome->code == WSGI_CODE_CLIENT_GONE)
+        note_end(response, "client-left");
     apr_brigade_cleanup(response->out);
     if (outcome->status == HTTP_SERVICE_UNAVAILABLE)
         apr_table_setn(r->err_headers_out, "Retry-After", RETRY_AFTER);
@@ -455,20 +574,47 @@ static int is_short(const struct wsgi_response *response)
            !is_discarded(response) && !is_without_body(response);
 }
 
+/* Either the client is gone, or what it got is not all. */
+static int conclude_failed(struct wsgi_response *response)
+{
+    return response->spoilt != APR_SUCCESS ? cut_spoilt(response) : cut_gone(response);
+}
+
+/* With the end in the same brigade httpd would count, and answer ranges: then framing and status
+ * of a streamed response would depend on how fast its blocks came. */
 static int finish(struct wsgi_response *response)
 {
     request_rec *r = response->r;
 
-    if (response->gone)
-        return OK;
+    if (response->is_streamed && response->held > 0 && pass(response) != 0)
+        return conclude_failed(response);
     APR_BRIGADE_INSERT_TAIL(response->out, apr_bucket_eos_create(r->connection->bucket_alloc));
     /* httpd would keep a small answer back while it reads what is left of the request, and the
      * client may wait for the answer before it sends that. */
     if (response->unread)
-        pass_flushed(response);
-    else
-        pass(response);
-    return OK;
+        return pass_flushed(response) == 0 ? OK : conclude_failed(response);
+    return pass(response) == 0 ? OK : conclude_failed(response);
+}
+
+/* There is a head. */
+static int conclude(struct wsgi_response *response, const struct wsgi_outcome *outcome)
+{
+    if (outcome->status != 0 && is_discarded(response)) {
+        /* Nothing has gone out yet, so this can still be an honest error. */
+        apr_table_clear(response->r->headers_out);
+        return refuse(response, outcome);
+    }
+    if (response->spoilt != APR_SUCCESS)
+        return cut_spoilt(response);
+    if (outcome->status != 0 || outcome->truncated)
+        return fail_and_cut(response, outcome);
+    if (response->gone)
+        return cut_gone(response);
+    if (is_short(response))
+        return cut_short(response);
+    if (response->replaced)
+        return replace(response);
+    return response->redirect != NULL ? follow(response) : finish(response);
 }
 
 int wsgi_response_end(struct wsgi_response *response, const struct wsgi_outcome *outcome)
@@ -482,31 +628,11 @@ int wsgi_response_end(struct wsgi_response *response, const struct wsgi_outcome 
             wsgi_log_outcome(response->r, outcome);
         return OK;
     }
-    if (!response->head_seen && outcome->status != 0)
+    if (response->head_seen)
+        return conclude(response, outcome);
+    if (outcome->status != 0)
         return refuse(response, outcome);
-    if (!response->head_seen) {
-        wsgi_outcome_fail(&failure, HTTP_INTERNAL_SERVER_ERROR, WSGI_CODE_BAD_RESULT,
-                          "the application ended without a response head");
-        return refuse(response, &failure);
-    }
-    if (outcome->status != 0 && is_discarded(response)) {
-        /* Nothing has gone out yet, so this can still be an honest error. */
-        apr_table_clear(response->r->headers_out);
-        return refuse(response, outcome);
-    }
-    if (outcome->status != 0 || outcome->truncated) {
-        wsgi_log_outcome(response->r, outcome);
-        return cut(response);
-    }
-    if (is_short(response) && !response->gone) {
-        wsgi_outcome_fail(&failure, HTTP_BAD_GATEWAY, WSGI_CODE_SHORT_BODY,
-                          "the response has %" APR_INT64_T_FMT
-                          " bytes less than its Content-Length, the connection was cut",
-                          response->promised - response->sent);
-        wsgi_log_outcome(response->r, &failure);
-        return cut(response);
-    }
-    if (response->replaced)
-        return replace(response);
-    return response->redirect != NULL ? follow(response) : finish(response);
+    wsgi_outcome_fail(&failure, HTTP_INTERNAL_SERVER_ERROR, WSGI_CODE_BAD_RESULT,
+                      "the application ended without a response head");
+    return refuse(response, &failure);
 }

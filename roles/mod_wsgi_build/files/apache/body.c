@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "body.h"
 
+#include "relay.h"
+
 #include "apr_strings.h"
 #include "http_core.h"
 #include "http_protocol.h"
@@ -43,7 +45,7 @@ static int answered_with(const request_rec *r)
 }
 
 /* The errno of struct wsgi_transport.read for what a filter or bucket said. */
-static int failure_of(const request_rec *r, apr_status_t rv)
+static int failure_of(request_rec *r, apr_status_t rv)
 {
     if (APR_STATUS_IS_TIMEUP(rv) || APR_STATUS_IS_ETIMEDOUT(rv))
         return ETIMEDOUT;
@@ -54,9 +56,9 @@ static int failure_of(const request_rec *r, apr_status_t rv)
     if (r->connection->aborted || APR_STATUS_IS_ECONNRESET(rv) || APR_STATUS_IS_ECONNABORTED(rv) ||
         APR_STATUS_IS_EPIPE(rv))
         return EPIPE;
-    /* Half-closed or gone: only an answer will show which. */
+    /* Half-closed or closed: only an answer would show which. */
     if (APR_STATUS_IS_EOF(rv) || rv == APR_INCOMPLETE)
-        return ENODATA;
+        return wsgi_client_left(r) ? EPIPE : ENODATA;
     if (APR_STATUS_IS_EGENERAL(rv) || APR_STATUS_IS_EINVAL(rv))
         return EBADMSG;
     return rv == AP_FILTER_ERROR ? answered_with(r) : EIO;

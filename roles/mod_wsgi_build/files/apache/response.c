@@ -394,6 +394,18 @@ int wsgi_response_flush(struct wsgi_response *response)
     return pass_flushed(response);
 }
 
+int wsgi_response_yield(struct wsgi_response *response)
+{
+    int is_due = response->held > 0 || response->unflushed > 0 || !response->r->sent_bodyct;
+
+    if (!response->head_seen)
+        return 0;
+    if (is_due && wsgi_response_flush(response) != 0)
+        return -1;
+    response->r->expecting_100 = 0;
+    return 0;
+}
+
 int wsgi_response_is_spoilt(const struct wsgi_response *response)
 {
     return response->spoilt != APR_SUCCESS;
@@ -604,6 +616,10 @@ static int finish(struct wsgi_response *response)
     if (response->is_streamed && response->held > 0 && pass(response) != 0)
         return conclude_failed(response);
     APR_BRIGADE_INSERT_TAIL(response->out, apr_bucket_eos_create(r->connection->bucket_alloc));
+    /* httpd would keep a small answer back while it reads what is left of the request, and the
+     * client may wait for the answer before it sends that. */
+    if (response->unread)
+        return pass_flushed(response) == 0 ? OK : conclude_failed(response);
     return pass(response) == 0 ? OK : conclude_failed(response);
 }
 

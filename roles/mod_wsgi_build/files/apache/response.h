@@ -29,6 +29,7 @@ struct wsgi_response {
     apr_int64_t sent;         /* body bytes accepted so far; surplus over `promised` is cut */
     apr_uint64_t unflushed;   /* of them, since the last flush */
     apr_uint64_t flush_limit; /* so many are flushed although nobody asked for it; 0: any number */
+    int unread;               /* httpd will read the rest of the request's body after the end */
 };
 
 /* `group` NULL: embedded, or nothing runs at all. */
@@ -49,6 +50,9 @@ int wsgi_response_bucket(struct wsgi_response *response, apr_bucket *bucket, int
 int wsgi_response_file(struct wsgi_response *response, int descriptor, apr_uint64_t offset,
                        apr_uint64_t length, int flush);
 int wsgi_response_flush(struct wsgi_response *response);
+/* Before the client is waited for: it gets what was written so far, as it may not send more before
+ * it has read that. After a head there is no 100 Continue any more. */
+int wsgi_response_yield(struct wsgi_response *response);
 /* After -1: 1 when the client is still there, but an output filter failed, or the file that is
  * sent became shorter. */
 int wsgi_response_is_spoilt(const struct wsgi_response *response);

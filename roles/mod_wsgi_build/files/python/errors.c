@@ -75,14 +75,6 @@ void wsgi_error_own(struct wsgi_run *run, uint16_t status, uint16_t code, int si
     wsgi_compat_error_restore(error);
 }
 
-/* A client that left is no failure of anybody: no traceback, and a line at debug only. */
-static void describe_gone(struct wsgi_run *run)
-{
-    wsgi_outcome_fail(run->outcome, 500, WSGI_CODE_CLIENT_GONE,
-                      "the client left before the response was complete");
-    run->outcome->silent = 1;
-}
-
 /* An application that makes an exception of its own of ours (`raise Mine from error`, or while it
  * handles it) tells of nothing else. A chain may be a ring. */
 static int follows_from(PyObject *error, PyObject *own)
@@ -100,6 +92,30 @@ static int follows_from(PyObject *error, PyObject *own)
     }
     Py_XDECREF(error);
     return error != NULL && error == own;
+}
+
+/* A client that left or sent half a body is no failure of anybody: a line at debug only. */
+static void describe_client(struct wsgi_run *run)
+{
+    char text[WSGI_OUTCOME_CAUSE_MAX];
+
+    if (run->own_code == WSGI_CODE_CLIENT_GONE) {
+        wsgi_outcome_fail(run->outcome, run->own_status, WSGI_CODE_CLIENT_GONE,
+                          "the client left before the response was complete");
+    } else {
+        wsgi_error_describe(run->own_error, text, sizeof text);
+        wsgi_outcome_fail(run->outcome, run->own_status, run->own_code, "%s, in %s", text,
+                          run->call.script);
+    }
+    run->outcome->silent = run->own_silent;
+}
+
+/* The client's doing, not the application's: no traceback. */
+static int is_of_client(const struct wsgi_run *run, PyObject *error)
+{
+    if (run->own_silent)
+        return follows_from(error, run->own_error);
+    return error == run->own_error && run->own_code == WSGI_CODE_BODY_READ_FAILED;
 }
 
 /* No failure of the application but of its time: 504, no traceback, and no request_exception. */
@@ -120,8 +136,10 @@ void wsgi_error_outcome(struct wsgi_run *run, const char *doing)
         return;
     is_own = error == run->own_error;
     run->outcome->truncated = run->head_sent;
-    if (run->own_silent && follows_from(error, run->own_error)) {
-        describe_gone(run);
+    if (is_of_client(run, error)) {
+        describe_client(run);
+        if (!run->own_silent)
+            wsgi_events_exception(run, error);
         Py_DECREF(error);
         return;
     }

@@ -5,6 +5,7 @@
 #include "config.h"
 #include "filebucket.h"
 #include "log.h"
+#include "requestid.h"
 #include "vars.h"
 
 #include "apr_lib.h"
@@ -430,7 +431,7 @@ static int refuse(struct wsgi_response *response, const struct wsgi_outcome *out
 {
     request_rec *r = response->r;
 
-    wsgi_log_outcome(r, outcome);
+    wsgi_requestid_refuse(r, outcome);
     apr_brigade_cleanup(response->out);
     if (outcome->status == HTTP_SERVICE_UNAVAILABLE)
         apr_table_setn(r->err_headers_out, "Retry-After", RETRY_AFTER);

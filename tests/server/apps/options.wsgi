@@ -17,7 +17,7 @@ class Shouting(logging.StreamHandler):
     """A handler as sites write them: changes the record, then calls the one below."""
 
     def emit(self, record):
-        record.msg = record.msg.upper()
+        record.msg = "HEAR: " + record.msg
         super().emit(record)
 
 
@@ -97,11 +97,13 @@ def do_root(environ, text):
 
 
 def do_captured(environ, text):
+    logging.basicConfig()
     logging.captureWarnings(True)
     try:
         warnings.warn(text)
     finally:
         logging.captureWarnings(False)
+        logging.getLogger().handlers.clear()
 
 
 def do_elsewhere(environ, text):

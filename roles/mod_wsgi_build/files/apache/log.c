@@ -100,9 +100,10 @@ struct target {
     int level;
 };
 
+/* Of literal text `arg` is the text. */
 static int ends_with_quote(const ap_errorlog_format_item *item)
 {
-    size_t size = item->func == NULL && item->arg != NULL ? strlen(item->arg) : 0;
+    size_t size = item->arg != NULL ? strlen(item->arg) : 0;
 
     return size > 0 && item->arg[size - 1] == '"';
 }
@@ -119,7 +120,7 @@ static int is_json(const server_rec *s)
     if (format == NULL || format->nelts < 2)
         return 0;
     items = (const ap_errorlog_format_item *)format->elts;
-    if (items[0].func != NULL || items[0].arg == NULL || *items[0].arg != '{')
+    if (items[0].arg == NULL || *items[0].arg != '{')
         return 0;
     for (i = 1; i < format->nelts; i++)
         if (items[i].flags & AP_ERRORLOG_FLAG_MESSAGE)

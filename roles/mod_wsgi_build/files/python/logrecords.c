@@ -148,9 +148,11 @@ static int put_functions(PyObject *names)
 
 static int run(PyObject *names, const char *code)
 {
-    PyObject *done = PyRun_String(code, Py_file_input, names, names);
+    PyObject *compiled = Py_CompileString(code, "<mod_wsgi>", Py_file_input);
+    PyObject *done = compiled != NULL ? PyEval_EvalCode(compiled, names, names) : NULL;
 
     Py_XDECREF(done);
+    Py_XDECREF(compiled);
     return done != NULL ? 0 : -1;
 }
 

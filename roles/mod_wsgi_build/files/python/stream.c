@@ -27,6 +27,7 @@ static const char *const stream_names[WSGI_STREAMS] = {"<stderr>", "<stdout>", "
 /* Records above this level are wanted by no virtual host. */
 static int is_wanted(int level)
 {
+    level &= 7; /* without WSGI_LOG_* */
     return level <= wsgi_process.settings.log_level || level <= WSGI_LOG_WARNING;
 }
 

@@ -152,7 +152,12 @@ def do_mixed(environ, text):
 def deep(count):
     if count == 0:
         raise ValueError('the "deepest"\nof all \\ caf\u00e9 \U0001f600 \x0b')
-    deep(count - 1)
+    deeper(count - 1)
+
+
+def deeper(count):
+    """Python counts repeated frames of one function instead of showing them."""
+    deep(count)
 
 
 def do_printed_traceback(environ, text):

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "logtext.h"
 
-#include <string.h>
-
 #include "launch.h"
 
 /* As httpd writes the byte: itself, \n, \xNN; a NUL gets there as four characters, of which httpd
@@ -35,14 +33,14 @@ static size_t fitting(const char *text, size_t size)
 size_t wsgi_logtext_cut(const char *text, size_t size)
 {
     size_t most = fitting(text, size);
-    size_t piece = most;
-    const char *newline;
+    size_t piece;
 
     if (most == size)
         return size;
-    newline = memrchr(text, '\n', most);
-    if (newline != NULL && newline != text)
-        return (size_t)(newline - text) + 1;
+    for (piece = most; piece > 1; piece--)
+        if (text[piece - 1] == '\n')
+            return piece;
+    piece = most;
     while (piece > most - 4 && ((unsigned char)text[piece] & 0xC0) == 0x80)
         piece--;
     return piece;

@@ -399,11 +399,16 @@ def test_id_of_the_configuration_stays_alone(new_server: Any, mode: str) -> None
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl for HTTP/2")
 def test_id_in_the_header_over_http_2(new_server: Any) -> None:
     """O2, O5: as over HTTP/1.1."""
-    site = new_server(lambda layout: configure(layout) + "Protocols h2c http/1.1\n", ports=PORTS, modules=["http2"]).start()
+    site = new_server(
+        lambda layout: configure(layout) + "Protocols h2c http/1.1\n", ports=PORTS, modules=["http2"]
+    ).start()
     url = f"http://127.0.0.1:{site.layout.port}/errors/before"
     said = subprocess.run(
         ["curl", "--silent", "--http2-prior-knowledge", "--include", url],
-        timeout=30, check=False, capture_output=True, text=True,
+        timeout=30,
+        check=False,
+        capture_output=True,
+        text=True,
     ).stdout
     assert said.startswith("HTTP/2 500")
     (name,) = re.findall(r"^x-request-id: (\S+)", said, re.MULTILINE)

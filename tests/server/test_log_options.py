@@ -167,7 +167,9 @@ def test_levels_without_whole_records(new_server: Any, mode: str) -> None:
     log = site.log("all")
     wait_until(lambda: log.matching("shown errors"), f"the lines are in:\n{log.tail()}")
     wait_until(lambda: len(log.matching("second 3")) == 3, f"the lines are in:\n{log.tail()}")
-    found = [(line.level, line.message.split("] ", 1)[1]) for line in log.lines() if line.level not in ("debug", "info")]
+    found = [
+        (line.level, line.message.split("] ", 1)[1]) for line in log.lines() if line.level not in ("debug", "info")
+    ]
     assert found == [
         ("warn", "mix begin "),
         ("warn", "[WARNING] mix record"),

@@ -152,6 +152,61 @@ def test_healthy_life_says_nothing(new_server: Any, mode: str, mpm: str) -> None
     server.check_logs()
 
 
+ENDINGS = """
+import atexit, sys, threading, time
+
+class Loud:
+    def __del__(self):
+        print("bye from __del__")
+
+class Broken:
+    def __del__(self):
+        raise ValueError("application's own __del__")
+
+def endless():
+    try:
+        while True:
+            yield b"x"
+    finally:
+        time.sleep(0)
+
+loud, broken, kept = Loud(), Broken(), []
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+atexit.register(print, "bye from atexit")
+
+def application(environ, start_response):
+    generator = endless()
+    next(generator)
+    kept.append(generator) if len(kept) < 3 else None
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"ok"]
+"""
+
+
+def endings(layout: Layout) -> str:
+    """Applications in sub-interpreters that leave things behind."""
+    layout.write_app("endings.wsgi", ENDINGS)
+    return layout.delegate(options="processes=2 threads=3") + "".join(
+        f"WSGIScriptAlias /{name} {layout.apps}/endings.wsgi application-group={name}\n" for name in ("a", "b")
+    )
+
+
+@pytest.mark.parametrize("mode", ["embedded", "daemon"])
+def test_odd_ends_say_only_what_the_application_says(new_server: Any, mode: str) -> None:
+    """O10: __del__, daemon threads, generators, sub-interpreters; also over a graceful restart."""
+    server = new_server(endings, mode=mode).start()
+    for _ in range(2):
+        for number in range(20):
+            assert server.get(f"/{'ab'[number % 2]}").body == b"ok"
+        server.graceful()
+    server.stop()
+    own = (
+        "bye from (__del__|atexit)|application's own __del__|Exception ignored|Traceback|endings.wsgi|raise ValueError"
+    )
+    server.allow(own)
+    server.check_logs()
+
+
 def test_server_tokens(site: Server) -> None:
     reply = site.get("/nowhere")
     banner = reply.get("Server") or ""
@@ -171,7 +226,7 @@ def test_nul(site: Server) -> None:
 
 def with_ids(layout: Layout) -> str:
     """Two hosts whose lines have the id of the request."""
-    form = "ErrorLogFormat \"[%{u}t] [%-m:%l] [pid %P] [request %-L] %M\""
+    form = 'ErrorLogFormat "[%{u}t] [%-m:%l] [pid %P] [request %-L] %M"'
     ssi = f"<Directory {layout.htdocs}>\nOptions +Includes\nAddOutputFilter INCLUDES .shtml\n</Directory>"
     (layout.htdocs / "page.shtml").write_text('<!--#include virtual="/fail/before" -->')
     hosts = "".join(

@@ -100,6 +100,7 @@ struct wsgi_process {
     pthread_t main_thread;
     pthread_key_t thread_key; /* struct wsgi_thread, with a destructor */
     int thread_key_made;
+    int text_told;               /* the warning about str in place of bytes was given; atomic */
     int thread_count;            /* numbers handed out so far; atomic */
     pthread_mutex_t log_lock;    /* daemon: one record of several lines is written at a time */
     pthread_mutex_t create_lock; /* one interpreter is made at a time; never held attached */

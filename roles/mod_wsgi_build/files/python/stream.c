@@ -352,15 +352,26 @@ void wsgi_stream_drop_thread(struct wsgi_thread *thread)
 
 /* ---- mod_wsgi.Log -------------------------------------------------------- */
 
+/* str is accepted as in 6.1.1, where it is deprecated and told once. */
+static int warn_of_text(void)
+{
+    if (__atomic_exchange_n(&wsgi_process.text_told, 1, __ATOMIC_RELAXED))
+        return 0;
+    return PyErr_WarnEx(PyExc_DeprecationWarning,
+                        "the binary stream below sys.stderr, sys.stdout or wsgi.errors was given "
+                        "str; write bytes to it, or str to the text stream",
+                        1);
+}
+
 static PyObject *log_write(PyObject *self, PyObject *data)
 {
     struct log_object *log = (struct log_object *)self;
     Py_buffer view;
     int result;
 
-    /* str is accepted here as in 6.1.1, where it is deprecated. */
     if (PyUnicode_Check(data)) {
-        PyObject *bytes = PyUnicode_AsEncodedString(data, "utf-8", "replace");
+        PyObject *bytes = warn_of_text() == 0 ? PyUnicode_AsEncodedString(data, "utf-8", "replace")
+                                              : NULL;
         PyObject *written = bytes != NULL ? log_write(self, bytes) : NULL;
 
         Py_XDECREF(bytes);

@@ -25,7 +25,7 @@ static void test_escapes_count(void **state)
     static const struct {
         char byte;
         size_t size;
-    } bytes[] = {{'"', 1}, {'\\', 2}, {'\t', 2}, {'\b', 2}, {'\v', 2},
+    } bytes[] = {{'"', 1},  {'\\', 2}, {'\t', 2},   {'\b', 2},   {'\v', 2},
                  {'\f', 5}, {'\0', 5}, {'\033', 5}, {'\177', 5}, {'\377', 4}};
     size_t i;
 

@@ -9,8 +9,8 @@
 
 APLOG_USE_MODULE(wsgi);
 
-/* syslog level 0..7 of the wire (with or without WSGI_LOG_PLACED, WSGI_LOG_WHOLE) -> APLOG_*, anything else ->
- * APLOG_ERR. */
+/* syslog level 0..7 of the wire (with or without WSGI_LOG_PLACED, WSGI_LOG_WHOLE) -> APLOG_*,
+ * anything else -> APLOG_ERR. */
 int wsgi_log_level(int wire_level);
 
 /* The highest wire level (7 = debug and above) that any virtual host wants of this module: what

@@ -124,8 +124,7 @@ static pid_t launch_into(struct wsgi_minder *minder, int index, uint32_t epoch)
 void wsgi_minder_point(struct wsgi_minder *minder)
 {
     if (!minder->pointed) {
-        wsgi_log_pointer(minder->settings->main_server, minder->group->server,
-                         minder->group->name);
+        wsgi_log_pointer(minder->settings->main_server, minder->group->server, minder->group->name);
     }
     minder->pointed = 1;
 }

@@ -314,8 +314,8 @@ const char *wsgi_set_removed(cmd_parms *cmd, void *directory, const char *value)
 /* ---- logs ---------------------------------------------------------------------------------- */
 
 /* As LogLevel spells them; the index is the level of syslog and of httpd. */
-static const char *const levels[] = {"emerg",   "alert",  "crit", "error",
-                                     "warn",    "notice", "info", "debug"};
+static const char *const levels[] = {"emerg", "alert",  "crit", "error",
+                                     "warn",  "notice", "info", "debug"};
 
 static const char *take_level(cmd_parms *cmd, const char *name, const char *value, int *level)
 {
@@ -342,8 +342,7 @@ static const char *take_log_flag(cmd_parms *cmd, int flag, const char *wrong, in
     return NULL;
 }
 
-static const char *take_log_option(cmd_parms *cmd, void *given, const char *name,
-                                   const char *value)
+static const char *take_log_option(cmd_parms *cmd, void *given, const char *name, const char *value)
 {
     struct wsgi_settings *settings = wsgi_config_settings(cmd->server);
     apr_table_t *names = given;

@@ -48,8 +48,8 @@ int wsgi_start_tokens(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
     return OK;
 }
 
-static struct wsgi_supervisor_settings *
-describe_server(apr_pool_t *pconf, server_rec *main_server, const char *prefix)
+static struct wsgi_supervisor_settings *describe_server(apr_pool_t *pconf, server_rec *main_server,
+                                                        const char *prefix)
 {
     struct wsgi_supervisor_settings *server = apr_pcalloc(pconf, sizeof(*server));
 

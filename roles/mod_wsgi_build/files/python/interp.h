@@ -38,7 +38,7 @@ struct wsgi_thread {
     int state_count;
     int is_passing; /* lives for one task in one interpreter: see wsgi_interp_attach */
     struct wsgi_line lines[WSGI_STREAMS];
-    int note; /* WSGI_NOTE_* */
+    int note;            /* WSGI_NOTE_* */
     unsigned char *hold; /* small responses wait here until the thread is detached; NULL: taken */
     struct wsgi_head_cache {
         unsigned char *data;

@@ -136,8 +136,7 @@ static int put_functions(PyObject *names)
 
     for (method = functions; method->ml_name != NULL; method++) {
         PyObject *function = PyCFunction_New(method, NULL);
-        int result =
-            function != NULL ? PyDict_SetItemString(names, method->ml_name, function) : -1;
+        int result = function != NULL ? PyDict_SetItemString(names, method->ml_name, function) : -1;
 
         Py_XDECREF(function);
         if (result != 0)

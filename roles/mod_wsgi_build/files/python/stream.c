@@ -370,8 +370,8 @@ static PyObject *log_write(PyObject *self, PyObject *data)
     int result;
 
     if (PyUnicode_Check(data)) {
-        PyObject *bytes = warn_of_text() == 0 ? PyUnicode_AsEncodedString(data, "utf-8", "replace")
-                                              : NULL;
+        PyObject *bytes =
+            warn_of_text() == 0 ? PyUnicode_AsEncodedString(data, "utf-8", "replace") : NULL;
         PyObject *written = bytes != NULL ? log_write(self, bytes) : NULL;
 
         Py_XDECREF(bytes);

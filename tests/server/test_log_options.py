@@ -253,8 +253,8 @@ def test_what_httpd_cannot_write_in_one_record_is_cut_and_complete(site: Server)
     assert len(found) <= 6
     (text,) = ["".join(each["message"] for each in records(site, "wide", "far"))]
     assert text == "far" + "\\u6f22" * 4000 + "end"
-    (found,) = records(site, "nul", "zero")
-    assert found["message"] == "zero before\\x00after"
+    (zero,) = records(site, "nul", "zero")
+    assert zero["message"] == "zero before\\x00after"
 
 
 def test_a_load_that_fails_outside_of_a_request_is_one_record(new_server: Any) -> None:

@@ -457,9 +457,9 @@ def test_outside_of_a_request(host: Host, group: str) -> None:
     daemon = host.daemons[0]
     assert daemon.wait_log("second")
     (first, second) = [line for line in daemon.lines if "from a thread" in line or line.endswith("second")]
-    assert first.startswith("\x01e")
+    assert first.startswith("\x01<")
     assert first.endswith("\0from a thread")
-    assert second.startswith("\x01e")
+    assert second.startswith("\x01<")
     assert second.split("\0")[1:] == [first.split("\0")[1], "second"]
 
 

@@ -42,6 +42,7 @@ DIFFERENCES: dict[str, str] = {
     "D120": "tests/server/test_configuration.py::test_refusals_say_value_and_choice",
     "D121": "tests/server/test_dump.py::test_dumped_as_served",
     "D122": "tests/server/test_daemon_options.py::test_what_has_no_effect_is_told_in_one_line_a_group",
+    "D123": "tests/server/test_log_options.py::test_records_keep_their_level",
     "D201": CASES,
     "D202": CASES,
     "D203": CASES,
@@ -123,6 +124,15 @@ DIFFERENCES: dict[str, str] = {
     "D806": "tests/server/test_errors.py::test_traceback_has_the_frames",
     "D807": "tests/server/test_logging.py::test_long_lines_are_cut_in_pieces_not_lost",
     "D808": "tests/server/test_errors.py::test_end_of_a_daemon_is_said_in_the_log_of_its_group",
+    "D810": "tests/server/test_logging.py::test_nul",
+    "D811": "tests/server/test_logging.py::test_group_with_trouble_is_pointed_to",
+    "D812": "tests/server/test_errors.py::test_id_in_the_header",
+    "D814": CASES,
+    "D815": CASES,
+    "D816": CASES,
+    "D817": CASES,
+    "D818": CASES,
+    "D813": "tests/server/test_log_options.py::test_a_traceback_is_one_object_of_json",
 }
 
 

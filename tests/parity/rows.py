@@ -307,6 +307,17 @@ TEXTS: dict[str, dict[str, str]] = {
         "limit-chunked": "LimitRequestBody while a chunked body is read",
         "trailers": "trailers are swallowed",
     },
+    "4.8": {
+        "line-record": "each line of a text is a record of this module at level error",
+        "on-the-request": "written by a request's thread: in its virtual host's log, with its client",
+        "on-the-server": "written by another thread: in the server's log",
+        "incomplete": "an incomplete last line waits for more, flush, close, or the end of the request",
+        "long": "long lines are cut in pieces",
+        "buffer": ".buffer takes bytes-like objects, and str with one deprecation warning",
+        "writelines": "writelines() of both levels",
+        "attributes": "fileno, closed, isatty, readable, seekable, writable, name, encoding, errors",
+        "stdout": "sys.stdout is the same kind of object",
+    },
     "7.1": {
         "main-at-start": "the main interpreter is there from the start, others at first use",
         "environment": "PYTHON* variables of Apache's environment are honoured",

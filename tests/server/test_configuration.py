@@ -248,6 +248,8 @@ def test_cold_start_puts_only_the_broken_group_out_of_service(new_server: Any) -
     assert fine["process_group"] == "fine"
     (line,) = server.expect("no-such-home", log="broken")
     assert "request" not in line.text, "one line at the start says which home is missing"
+    if not server.layout.module.peer:
+        server.expect("process group 'broken' of virtual host broken.invalid has trouble, see its error log")
     reply = server.get("/")
     assert reply.status == 503
     assert reply.get("Retry-After")

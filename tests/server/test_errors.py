@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,13 @@ import pytest
 from harness import Cut, Layout, RawConnection, Server, wait_until
 
 PORTS = 2
+
+
+def unreadable(layout: Layout) -> Path:
+    """A script that is there and that Apache's user may not read."""
+    path = layout.write_app("unreadable.wsgi", "application = None\n")
+    path.chmod(0)
+    return path
 
 
 def configure(layout: Layout) -> str:
@@ -32,6 +40,12 @@ def configure(layout: Layout) -> str:
         WSGICallableObject nothing_of_that_name
     </Location>
     WSGIScriptAlias /custom {layout.apps}/environ.wsgi
+    WSGIScriptAlias /odd {layout.apps}/odd.wsgi
+    WSGIScriptAlias /unreadable {unreadable(layout)}
+    WSGIScriptAlias /unknown {layout.apps}/environ.wsgi
+    <Location /unknown>
+        WSGIProcessGroup %{{ENV:nowhere}}-nobody
+    </Location>
     ErrorDocument 503 "own page for 503"
 </VirtualHost>
 <VirtualHost *:{layout.ports[1]}>
@@ -298,6 +312,110 @@ def test_repaired_script_works_without_any_restart(site: Server) -> None:
     (site.layout.apps / "fixed.wsgi").unlink()
 
 
+# ---- the id in the answer ------------------------------------------------------------------
+
+FAILURES = {
+    "/errors/before": 174,
+    "/errors/after_start": 174,
+    "/errors/first_block": 174,
+    "/errors/chained": 174,
+    "/errors/exit": 175,
+    "/errors/interrupt": 174,
+    "/errors/nasty": 174,
+    "/errors/recursion": 174,
+    "/errors/unicode": 174,
+    "/errors/control": 174,
+    "/odd/memory": 174,
+    "/odd/generator_exit": 174,
+    "/odd/surrogates": 174,
+    "/odd/no_stderr": 174,
+    "/odd/closed_stderr": 174,
+    "/odd/broken_stderr": 174,
+    "/odd/close_fails_too": 174,
+    "/odd/timeout": 1030,
+    "/odd/not_iterable": 1004,
+    "/odd/str_block": 1004,
+    "/odd/no_start": 1004,
+    "/odd/wrong_header": 1002,
+    "/odd/many_headers": 1002,
+    "/broken/syntax.wsgi": 105,
+    "/broken/raises.wsgi": 109,
+    "/broken/imports.wsgi": 109,
+    "/broken/exits.wsgi": 107,
+    "/broken/notcallable.wsgi": 1003,
+    "/unreadable": 105,
+    "/unknown": 150,
+}
+
+
+@pytest.mark.ours("D812: 6.1.1's answers have no id")
+@pytest.mark.parametrize("target", FAILURES)
+def test_id_in_the_header(site: Server, target: str) -> None:
+    """O5: each kind of failure has one line with a code, and the header leads to it."""
+    reply = site.get(target)
+    assert 500 <= reply.status < 600
+    name = reply.get("X-Request-ID")
+    assert name, reply.headers
+    assert name.encode() in reply.body
+    log = site.log("host")
+    wait_until(lambda: log.matching(r"WSGI\d{4}: "), f"the line is in:\n{log.tail()}")
+    found = [line for line in log.lines() if line.code is not None]
+    assert [line.text.endswith(f", request {name}") for line in found] == [True], [line.text for line in found]
+    print(target, found[0].code)
+    log.allow(".")
+    fine(site)
+
+
+def with_own_ids(layout: Layout) -> str:
+    """The configuration names the answer, for all of them or for those of a place."""
+    return (
+        configure(layout)
+        + """
+<Location /errors/before>
+    Header always set X-Request-ID by-the-configuration
+</Location>
+<Location /errors/exit>
+    ErrorDocument 500 /document
+    Header set X-Request-ID by-the-document
+</Location>
+"""
+        + f"WSGIScriptAlias /document {layout.apps}/environ.wsgi\n"
+        + "<Location /document>\nHeader set X-Request-ID by-the-document\n</Location>\n"
+    )
+
+
+@pytest.mark.ours("D812: 6.1.1's answers have no id")
+@pytest.mark.parametrize("mode", ["embedded", "daemon"])
+def test_id_of_the_configuration_stays_alone(new_server: Any, mode: str) -> None:
+    site = new_server(with_own_ids, mode=mode, ports=PORTS, modules=["headers"]).start()
+    for target, name in (("before", "by-the-configuration"), ("exit", "by-the-document")):
+        reply = site.get(f"/errors/{target}")
+        assert [value for key, value in reply.headers if key.lower() == "x-request-id"] == [name]
+    assert site.get("/errors/fine").get("X-Request-ID") is None
+    site.allow(".", log="host")
+
+
+@pytest.mark.ours("D812: 6.1.1's answers have no id")
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl for HTTP/2")
+def test_id_in_the_header_over_http_2(new_server: Any) -> None:
+    """O2, O5: as over HTTP/1.1."""
+    site = new_server(
+        lambda layout: configure(layout) + "Protocols h2c http/1.1\n", ports=PORTS, modules=["http2"]
+    ).start()
+    url = f"http://127.0.0.1:{site.layout.port}/errors/before"
+    said = subprocess.run(
+        ["curl", "--silent", "--http2-prior-knowledge", "--include", url],
+        timeout=30,
+        check=False,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert said.startswith("HTTP/2 500")
+    (name,) = re.findall(r"^x-request-id: (\S+)", said, re.MULTILINE)
+    line = site.expect_exception(174, "ValueError: before the head", log="host")
+    assert line.text.endswith(f", request {name}")
+
+
 # ---- the process dies ----------------------------------------------------------------------
 
 # A server for each: daemons that die one after the other are started again with growing pauses.
@@ -348,4 +466,5 @@ def test_end_of_a_daemon_is_said_in_the_log_of_its_group(new_server: Any) -> Non
     assert site.get("/leave").status == 502
     site.expect("WSGI0146: ", log="own")
     site.expect("group 'own'.*exit status 3", log="own")
+    site.expect("process group 'own' of virtual host own.invalid has trouble, see its error log")
     wait_until(lambda: site.get("/fine").status == 200, "a new daemon serves")

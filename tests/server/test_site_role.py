@@ -74,6 +74,7 @@ def server_settings(folder: Path) -> dict[str, Any]:
         "telemetry_service": f"unix:{folder}/telemetry",
         "telemetry_options": ["+CaptureUserAgent"],
         "slow_requests": 2.5,
+        "log_options": {"stdout": "notice", "logging": False},
         "interpreter_options": [
             {**scope, "process_group": "shop", "application_group": "%{GLOBAL}"},
             {"restrict_stdout": True},

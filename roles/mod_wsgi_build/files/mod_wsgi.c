@@ -7,6 +7,7 @@
 #include "apache/handler.h"
 #include "apache/hint.h"
 #include "apache/log.h"
+#include "apache/requestid.h"
 #include "apache/route.h"
 #include "apache/setters.h"
 #include "apache/start.h"
@@ -49,6 +50,7 @@ static void register_hooks(apr_pool_t *pool)
     ap_hook_translate_name(wsgi_route_translate, before_us, after_us, APR_HOOK_MIDDLE);
     ap_hook_handler(wsgi_handler, NULL, NULL, APR_HOOK_MIDDLE);
     wsgi_hint_register_hooks(pool);
+    wsgi_requestid_register_hooks();
     ap_hook_test_config(wsgi_dump_test_config, NULL, NULL, APR_HOOK_MIDDLE);
     wsgi_ask_register_hooks(pool);
 }

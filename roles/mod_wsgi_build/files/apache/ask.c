@@ -4,6 +4,7 @@
 #include "config.h"
 #include "embedded.h"
 #include "log.h"
+#include "requestid.h"
 #include "vars.h"
 #include "../wire/engine.h"
 
@@ -67,7 +68,7 @@ static enum wsgi_verdict ask_and_log(request_rec *r, const struct wsgi_decider *
     wsgi_names_find(r, &target);
     ask(r, script, &target, question, answer, &outcome);
     if (answer->verdict == WSGI_VERDICT_FAILED || answer->verdict == WSGI_VERDICT_NOT_LOADED)
-        wsgi_log_outcome(r, &outcome);
+        wsgi_requestid_refuse(r, &outcome);
     return answer->verdict;
 }
 
@@ -77,7 +78,7 @@ static void log_problem(request_rec *r, int status, enum wsgi_code code, const c
 
     memset(&outcome, 0, sizeof(outcome));
     wsgi_outcome_fail(&outcome, (uint16_t)status, (uint16_t)code, "%s", problem);
-    wsgi_log_outcome(r, &outcome);
+    wsgi_requestid_refuse(r, &outcome);
 }
 
 /* ---- access ---------------------------------------------------------------------------------- */

@@ -47,6 +47,9 @@ static void put_server(struct wsgi_vars_writer *writer, const struct wsgi_block_
     wsgi_vars_put_number(writer, WSGI_PARAM_MPM_PROCESSES, server->mpm_processes);
     wsgi_vars_put_number(writer, WSGI_PARAM_MPM_THREADS, server->mpm_threads);
     wsgi_vars_put_number(writer, WSGI_PARAM_LOG_LEVEL, server->log_level);
+    wsgi_vars_put_number(writer, WSGI_PARAM_STDOUT_LEVEL, server->settings->stdout_level);
+    wsgi_vars_put_number(writer, WSGI_PARAM_STDERR_LEVEL, server->settings->stderr_level);
+    wsgi_vars_put_number(writer, WSGI_PARAM_LOG_FLAGS, server->settings->log_flags);
 }
 
 /* ---- pieces -------------------------------------------------------------------------------- */

@@ -61,6 +61,8 @@ static struct wsgi_settings *settings_of(apr_pool_t *pconf)
     settings->case_sensitivity = -1;
     settings->socket_rotation = -1;
     settings->server_metrics = -1;
+    settings->stdout_level = APLOG_ERR;
+    settings->stderr_level = APLOG_ERR;
     apr_pool_userdata_setn(settings, SETTINGS_KEY, apr_pool_cleanup_null, pconf);
     return settings;
 }

@@ -111,10 +111,14 @@ struct wsgi_settings {
     int case_sensitivity;
     int socket_rotation;
     int server_metrics;
-    const char *telemetry_target; /* absolute path, NULL when off */
-    int64_t telemetry_interval;   /* microseconds */
-    int64_t slow_requests;        /* microseconds, 0 when off */
-    unsigned telemetry_options;   /* WSGI_TELEMETRY_* */
+    const char *telemetry_target;  /* absolute path, NULL when off */
+    int64_t telemetry_interval;    /* microseconds */
+    int64_t slow_requests;         /* microseconds, 0 when off */
+    unsigned telemetry_options;    /* WSGI_TELEMETRY_* */
+    const char *log_options_where; /* of WSGILogOptions, NULL when not given */
+    int stdout_level;              /* this and the next: of syslog */
+    int stderr_level;
+    int log_flags; /* WSGI_LOG_KEEP_* */
     /* Something needs Python in Apache's children whatever WSGIRestrictEmbedded says: a script that
      * decides, or an import script of embedded mode. */
     int python_needed;

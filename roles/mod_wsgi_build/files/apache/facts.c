@@ -303,5 +303,7 @@ void wsgi_facts_report(server_rec *main_server)
             ap_log_error(APLOG_MARK, APLOG_ERR, 0, group->server,
                          "WSGI%04d: process group %s is out of service: %s",
                          WSGI_CODE_GROUP_NOT_READY, group->name, group->broken);
+        if (group->broken != NULL)
+            wsgi_log_pointer(main_server, group->server, group->name);
     }
 }

@@ -9,6 +9,7 @@
 #include "hint.h"
 #include "log.h"
 #include "names.h"
+#include "requestid.h"
 #include "response.h"
 #include "route.h"
 #include "vars.h"
@@ -58,7 +59,7 @@ static int run(request_rec *r, const struct wsgi_target *target, const struct ws
 /* A client error is told to the client; one that httpd would log stays in the log. */
 static int refuse(request_rec *r, const struct wsgi_outcome *outcome)
 {
-    wsgi_log_outcome(r, outcome);
+    wsgi_requestid_refuse(r, outcome);
     return outcome->status;
 }
 

@@ -199,6 +199,9 @@ static void hear_daemons(struct keeper *keeper, apr_time_t now)
             if (at[1].revents && minded->log.fd == at[1].fd) {
                 wsgi_logpipe_read(&minded->log);
             }
+            if (minded->log.trouble) {
+                wsgi_minder_point(&keeper->minders[i]);
+            }
             if (at[0].revents && minded->control == at[0].fd) {
                 wsgi_minder_control(&keeper->minders[i], j, now);
             }

@@ -8,6 +8,7 @@
 
 #include "log.h"
 #include "../wire/launch.h"
+#include "../wire/logtext.h"
 
 #define WSGI_PRINT_LEVEL 3 /* syslog: what comes without a level is an error stream */
 #define WSGI_READS 8       /* at a time */
@@ -23,25 +24,82 @@ int wsgi_logpipe_open(struct wsgi_logpipe *pipe, server_rec *server, int *write_
     pipe->fd = ends[0];
     pipe->server = server;
     pipe->used = 0;
+    pipe->trouble = 0;
+    pipe->is_open = 0;
+    pipe->whole_used = 0;
     *write_end = ends[1];
     return 0;
 }
 
-static void log_line(const struct wsgi_logpipe *pipe, const char *line, size_t size)
+static void close_record(struct wsgi_logpipe *pipe)
 {
-    int level = WSGI_PRINT_LEVEL;
-
-    if (size >= 2 && line[0] == WSGI_LOG_MARK && line[1] >= '0' && line[1] <= '7') {
-        level = line[1] - '0';
-        line += 2;
-        size -= 2;
-    } else if (size >= 2 && line[0] == WSGI_LOG_MARK && line[1] >= 'a' && line[1] <= 'h') {
-        level = (line[1] - 'a') | WSGI_LOG_PLACED;
-        line += 2;
-        size -= 2;
+    if (pipe->is_open && pipe->whole_used) {
+        wsgi_log_server_text(pipe->server, pipe->level, pipe->whole, pipe->whole_used);
     }
-    if (size) {
-        wsgi_log_server_text(pipe->server, level, line, size);
+    pipe->is_open = 0;
+    pipe->whole_used = 0;
+}
+
+/* A part of a record of several lines; the last one logs it. */
+static void add_part(struct wsgi_logpipe *pipe, char *text, size_t size)
+{
+    int more;
+
+    size = wsgi_logtext_unescape(text, size, &more);
+    if (size > sizeof(pipe->whole) - pipe->whole_used) {
+        /* No daemon of ours sends so much. What comes now is a piece by itself. */
+        close_record(pipe);
+        pipe->level &= ~WSGI_LOG_PLACED;
+        pipe->is_open = 1;
+    }
+    memcpy(pipe->whole + pipe->whole_used, text, size);
+    pipe->whole_used += size;
+    if (!more) {
+        close_record(pipe);
+    }
+}
+
+/* The level of the wire that a letter stands for, or -1. */
+static int level_of(char letter)
+{
+    int number = letter - WSGI_LOG_LETTER;
+    int last = WSGI_LOG_LETTER_WHOLE + WSGI_LOG_LETTER_PLACED + 7;
+
+    if (number < 0 || number > last) {
+        return -1;
+    }
+    return (number & 7) | (number & WSGI_LOG_LETTER_PLACED ? WSGI_LOG_PLACED : 0) |
+           (number & WSGI_LOG_LETTER_WHOLE ? WSGI_LOG_WHOLE : 0);
+}
+
+/* A record by our own engine, or by who imitates it. */
+static void log_marked(struct wsgi_logpipe *pipe, int level, char *text, size_t size)
+{
+    close_record(pipe);
+    if (wsgi_log_level(level) <= APLOG_ERR && size > 4 && memcmp(text, "WSGI", 4) == 0) {
+        pipe->trouble = 1;
+    }
+    if (level & WSGI_LOG_WHOLE) {
+        pipe->is_open = 1;
+        pipe->level = level;
+        add_part(pipe, text, size);
+    } else if (size) {
+        wsgi_log_server_text(pipe->server, level, text, size);
+    }
+}
+
+/* A line without the mark may be of another process: what is open stays so. */
+static void log_line(struct wsgi_logpipe *pipe, char *line, size_t size)
+{
+    int level = size >= 2 && line[0] == WSGI_LOG_MARK ? level_of(line[1]) : -1;
+
+    if (level >= 0) {
+        log_marked(pipe, level, line + 2, size - 2);
+    } else if (size >= 2 && line[0] == WSGI_LOG_MARK && line[1] == WSGI_LOG_LETTER_MORE &&
+               pipe->is_open) {
+        add_part(pipe, line + 2, size - 2);
+    } else if (size) {
+        wsgi_log_server_text(pipe->server, WSGI_PRINT_LEVEL, line, size);
     }
 }
 
@@ -102,6 +160,7 @@ void wsgi_logpipe_finish(struct wsgi_logpipe *pipe)
         log_line(pipe, pipe->line, pipe->used);
         pipe->used = 0;
     }
+    close_record(pipe);
     if (pipe->fd >= 0) {
         close(pipe->fd);
         pipe->fd = -1;

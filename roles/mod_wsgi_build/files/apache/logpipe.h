@@ -5,13 +5,20 @@
 
 #include "httpd.h"
 
-#define WSGI_LOGPIPE_LINE 8192 /* a longer line becomes several records */
+#define WSGI_LOGPIPE_LINE 8192  /* a longer line becomes several records */
+#define WSGI_LOGPIPE_WHOLE 8192 /* so does a longer record of several lines */
 
 struct wsgi_logpipe {
     int fd; /* read end, non-blocking; -1 when closed */
     server_rec *server;
+    int trouble; /* it carried an error of the daemon itself */
     size_t used;
     char line[WSGI_LOGPIPE_LINE];
+    /* A record of which more is to come; its place is the first part of the text. */
+    int is_open;
+    int level; /* of the wire */
+    size_t whole_used;
+    char whole[WSGI_LOGPIPE_WHOLE];
 };
 
 /* 0, and *write_end is the daemon's end; -1 with errno. */

@@ -121,6 +121,14 @@ static pid_t launch_into(struct wsgi_minder *minder, int index, uint32_t epoch)
     return pid;
 }
 
+void wsgi_minder_point(struct wsgi_minder *minder)
+{
+    if (!minder->pointed) {
+        wsgi_log_pointer(minder->settings->main_server, minder->group->server, minder->group->name);
+    }
+    minder->pointed = 1;
+}
+
 /* 0, 1, 2, 4 ... s after the first, second, ... early end in a row. */
 static unsigned next_delay(struct wsgi_place *place, apr_time_t now)
 {
@@ -147,6 +155,7 @@ static void start_into(struct wsgi_minder *minder, int index, int place, apr_tim
         ap_log_error(APLOG_MARK, APLOG_ERR, error, minder->group->server,
                      "daemon group '%s': cannot start a process, next try in %u s",
                      minder->group->name, delay);
+        wsgi_minder_point(minder);
         return;
     }
     minded->adopted = minded->killed = minded->failed = 0;
@@ -304,6 +313,9 @@ static void ended_by_surprise(struct wsgi_minder *minder, int index, const char 
         snprintf(next, sizeof(next), "; another one starts in %u s", next_delay(place, now));
     }
     log_surprise(minder, index, how, level, next, now);
+    if (level <= APLOG_ERR || minded->failed) {
+        wsgi_minder_point(minder);
+    }
 }
 
 static void clear_slot(struct wsgi_minder *minder, int index, apr_time_t now)
@@ -353,6 +365,9 @@ int wsgi_minder_reap(struct wsgi_minder *minder, pid_t pid, int status, apr_time
         return 0;
     }
     wsgi_logpipe_finish(&minder->minded[i].log);
+    if (minder->minded[i].log.trouble) {
+        wsgi_minder_point(minder);
+    }
     describe_end(how, sizeof(how), status);
     if (is_as_planned(&minder->minded[i], status)) {
         log_planned_end(minder, i, how, now);

@@ -40,6 +40,7 @@ struct wsgi_minder {
     struct wsgi_minded *minded; /* one a slot */
     int alive;                  /* slots with a process */
     int closing;                /* nothing is started any more */
+    int pointed;                /* the main log has its line about this group */
 };
 
 apr_time_t wsgi_minder_clock(void);
@@ -53,6 +54,8 @@ apr_time_t wsgi_minder_tick(struct wsgi_minder *minder, apr_time_t now);
 void wsgi_minder_control(struct wsgi_minder *minder, int index, apr_time_t now);
 /* 1 when `pid` was one of its own; `status` is from waitpid. */
 int wsgi_minder_reap(struct wsgi_minder *minder, pid_t pid, int status, apr_time_t now);
+/* The group has trouble: one line in the main log says where more is, once. */
+void wsgi_minder_point(struct wsgi_minder *minder);
 /* No more starts; all processes drain, and end as soon as no request is left. */
 void wsgi_minder_drain_all(struct wsgi_minder *minder, const char *why, apr_time_t now);
 /* No more starts; all processes end now. */

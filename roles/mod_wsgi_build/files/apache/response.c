@@ -5,6 +5,7 @@
 #include "config.h"
 #include "filebucket.h"
 #include "log.h"
+#include "requestid.h"
 #include "vars.h"
 
 #include "apr_lib.h"
@@ -584,9 +585,12 @@ static int refuse(struct wsgi_response *response, const struct wsgi_outcome *out
 {
     request_rec *r = response->r;
 
-    log_failure(response, outcome);
-    if (outcome->code == WSGI_CODE_CLIENT_GONE)
+    if (outcome->code == WSGI_CODE_CLIENT_GONE) {
+        log_failure(response, outcome);
         note_end(response, "client-left");
+    } else {
+        wsgi_requestid_refuse(r, outcome);
+    }
     apr_brigade_cleanup(response->out);
     if (outcome->status == HTTP_SERVICE_UNAVAILABLE)
         apr_table_setn(r->err_headers_out, "Retry-After", RETRY_AFTER);

@@ -4,6 +4,7 @@
 #include "config.h"
 #include "log.h"
 #include "../wire/options.h"
+#include "../wire/vars.h"
 
 #include "ap_config.h"
 #include "apr_lib.h"
@@ -308,6 +309,90 @@ const char *wsgi_set_removed(cmd_parms *cmd, void *directory, const char *value)
                                   "the line",
                                   cmd->cmd->name, wsgi_config_where(cmd), remedy));
     return NULL;
+}
+
+/* ---- logs ---------------------------------------------------------------------------------- */
+
+/* As LogLevel spells them; the index is the level of syslog and of httpd. */
+static const char *const levels[] = {"emerg", "alert",  "crit", "error",
+                                     "warn",  "notice", "info", "debug"};
+
+static const char *take_level(cmd_parms *cmd, const char *name, const char *value, int *level)
+{
+    int i;
+
+    for (i = 0; i < (int)(sizeof(levels) / sizeof(levels[0])); i++)
+        if (strcasecmp(value, levels[i]) == 0) {
+            *level = i;
+            return NULL;
+        }
+    return apr_psprintf(cmd->pool,
+                        "WSGILogOptions: option %s: \"%s\" is not a level; give one of emerg, "
+                        "alert, crit, error, warn, notice, info, debug",
+                        name, value);
+}
+
+static const char *take_log_flag(cmd_parms *cmd, int flag, const char *wrong, int on)
+{
+    struct wsgi_settings *settings = wsgi_config_settings(cmd->server);
+
+    if (on < 0)
+        return wrong;
+    settings->log_flags = on ? settings->log_flags | flag : settings->log_flags & ~flag;
+    return NULL;
+}
+
+static const char *take_log_option(cmd_parms *cmd, void *given, const char *name, const char *value)
+{
+    struct wsgi_settings *settings = wsgi_config_settings(cmd->server);
+    apr_table_t *names = given;
+
+    if (apr_table_get(names, name) != NULL)
+        return apr_psprintf(cmd->pool, "WSGILogOptions: option %s: is given twice; keep one", name);
+    apr_table_setn(names, apr_pstrdup(cmd->temp_pool, name), "1");
+    if (strcmp(name, "stdout") == 0)
+        return take_level(cmd, name, value, &settings->stdout_level);
+    if (strcmp(name, "stderr") == 0)
+        return take_level(cmd, name, value, &settings->stderr_level);
+    if (strcmp(name, "logging") == 0)
+        return take_log_flag(cmd, WSGI_LOG_KEEP_LEVELS,
+                             apr_psprintf(cmd->pool,
+                                          "WSGILogOptions: option logging: \"%s\" is neither On "
+                                          "nor Off",
+                                          value),
+                             wsgi_value_flag(value));
+    if (strcmp(name, "records") == 0)
+        return take_log_flag(cmd, WSGI_LOG_KEEP_LINES,
+                             apr_psprintf(cmd->pool,
+                                          "WSGILogOptions: option records: \"%s\" is neither lines "
+                                          "nor whole",
+                                          value),
+                             strcasecmp(value, "whole") == 0   ? 1
+                             : strcasecmp(value, "lines") == 0 ? 0
+                                                               : -1);
+    return apr_psprintf(cmd->pool,
+                        "WSGILogOptions: \"%s\" is not an option; there are stdout, stderr, "
+                        "logging and records",
+                        name);
+}
+
+const char *wsgi_set_log_options(cmd_parms *cmd, void *directory, const char *line)
+{
+    struct wsgi_settings *settings = wsgi_config_settings(cmd->server);
+    const char *error = wsgi_config_global_only(cmd);
+
+    (void)directory;
+    if (error != NULL)
+        return error;
+    if (settings->log_options_where != NULL)
+        return apr_psprintf(cmd->pool,
+                            "WSGILogOptions: is there already (%s); give all options in one line",
+                            settings->log_options_where);
+    settings->log_options_where = wsgi_config_where(cmd);
+    if (*line == '\0')
+        return "WSGILogOptions: names no option; give stdout=<level>, stderr=<level>, logging=On "
+               "or records=whole, or remove the line";
+    return wsgi_config_options(cmd, line, take_log_option, apr_table_make(cmd->temp_pool, 4));
 }
 
 /* ---- telemetry ----------------------------------------------------------------------------- */

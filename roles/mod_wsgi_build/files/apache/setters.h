@@ -25,6 +25,7 @@ const char *wsgi_set_verbose_debugging(cmd_parms *cmd, void *directory, const ch
 const char *wsgi_set_removed(cmd_parms *cmd, void *directory, const char *value);
 const char *wsgi_set_telemetry_service(cmd_parms *cmd, void *directory, const char *line);
 const char *wsgi_set_telemetry_options(cmd_parms *cmd, void *directory, const char *line);
+const char *wsgi_set_log_options(cmd_parms *cmd, void *directory, const char *line);
 const char *wsgi_set_slow_requests(cmd_parms *cmd, void *directory, const char *seconds);
 
 /* sections.c: what interpreters are started with. */

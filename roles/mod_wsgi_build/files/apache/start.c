@@ -48,12 +48,13 @@ int wsgi_start_tokens(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
     return OK;
 }
 
-static struct wsgi_supervisor_settings *
-describe_server(apr_pool_t *pconf, const server_rec *main_server, const char *prefix)
+static struct wsgi_supervisor_settings *describe_server(apr_pool_t *pconf, server_rec *main_server,
+                                                        const char *prefix)
 {
     struct wsgi_supervisor_settings *server = apr_pcalloc(pconf, sizeof(*server));
 
     server->socket_prefix = prefix;
+    server->main_server = main_server;
     server->apache_uid = geteuid() == 0 ? ap_unixd_config.user_id : geteuid();
     server->apache_gid = geteuid() == 0 ? ap_unixd_config.group_id : getegid();
     wsgi_block_describe(pconf, main_server, &server->server);

@@ -438,6 +438,7 @@ static int make_all_slots(struct parent *p)
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, group->server,
                      "daemon group '%s' (%s) is out of service: %s", group->name,
                      group->where ? group->where : "?", error);
+        wsgi_log_pointer(p->main_server, group->server, group->name);
     }
     return made;
 }

@@ -12,6 +12,7 @@
 
 /* What a supervisor needs from the configuration. */
 struct wsgi_supervisor_settings {
+    server_rec *main_server;
     const char *socket_prefix; /* absolute; sockets are PREFIX.<parent
                                   pid>.<generation>.<group>.<slot>.sock */
     uid_t apache_uid;          /* of the Apache children: owns the sockets, may connect */

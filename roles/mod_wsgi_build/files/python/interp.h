@@ -23,7 +23,12 @@ enum wsgi_stream { WSGI_STREAM_STDERR, WSGI_STREAM_STDOUT, WSGI_STREAM_ERRORS, W
 struct wsgi_line {
     char *data;
     size_t used;
+    int note; /* of the thread when the text came */
 };
+
+/* What is known about the text that a thread is writing: 0 nothing, else flags and a level. */
+#define WSGI_NOTE_LEVEL 0x10 /* the level of syslog in the lowest three bits counts */
+#define WSGI_NOTE_HOLD 0x20  /* it is one record until the note changes, if lines are kept */
 
 /* What the engine keeps per OS thread: made at first use, ended by the key's destructor. */
 struct wsgi_thread {
@@ -33,6 +38,7 @@ struct wsgi_thread {
     int state_count;
     int is_passing; /* lives for one task in one interpreter: see wsgi_interp_attach */
     struct wsgi_line lines[WSGI_STREAMS];
+    int note;            /* WSGI_NOTE_* */
     unsigned char *hold; /* small responses wait here until the thread is detached; NULL: taken */
     struct wsgi_head_cache {
         unsigned char *data;

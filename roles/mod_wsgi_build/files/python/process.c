@@ -108,6 +108,9 @@ static int store_number(struct wsgi_settings *s, const struct wsgi_var *var)
         {WSGI_PARAM_STACK_SIZE, &s->stack_size},
         {WSGI_PARAM_MAXIMUM_REQUESTS, &s->maximum_requests},
         {WSGI_PARAM_PYTHON_OPTIMIZE, &s->python_optimize},
+        {WSGI_PARAM_STDOUT_LEVEL, &s->stdout_level},
+        {WSGI_PARAM_STDERR_LEVEL, &s->stderr_level},
+        {WSGI_PARAM_LOG_FLAGS, &s->log_flags},
     };
     size_t i;
 
@@ -235,6 +238,8 @@ static void set_defaults(struct wsgi_settings *settings)
     settings->mpm_processes = 1;
     settings->mpm_threads = 1;
     settings->log_level = 4;
+    settings->stdout_level = 3;
+    settings->stderr_level = 3;
 }
 
 int wsgi_settings_load(struct wsgi_settings *settings, const void *block, size_t size, char *error,

@@ -83,6 +83,9 @@ struct wsgi_settings {
     size_t scope_count;
     const char **scope_paths;
     size_t scope_path_count;
+    int64_t stdout_level; /* of syslog */
+    int64_t stderr_level;
+    int64_t log_flags; /* WSGI_LOG_KEEP_* */
 };
 
 struct wsgi_process {
@@ -97,7 +100,9 @@ struct wsgi_process {
     pthread_t main_thread;
     pthread_key_t thread_key; /* struct wsgi_thread, with a destructor */
     int thread_key_made;
+    int text_told;               /* the warning about str in place of bytes was given; atomic */
     int thread_count;            /* numbers handed out so far; atomic */
+    pthread_mutex_t log_lock;    /* daemon: one record of several lines is written at a time */
     pthread_mutex_t create_lock; /* one interpreter is made at a time; never held attached */
     struct wsgi_interp *interps; /* newest first; only ever grows until the end; atomic */
     int interp_count;

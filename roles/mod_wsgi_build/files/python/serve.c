@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "../wire/launch.h"
+#include "../wire/logtext.h"
 #include "connection.h"
 #include "events.h"
 #include "interp.h"
@@ -33,14 +34,16 @@
 
 /* ---- the process's log: the pipe on descriptor 2 ------------------------- */
 
-/* What each record begins with: mark, level, and the place if the text has one. Its size. */
+/* What each record begins with: mark, letter, and the place if the text has one. Its size. */
 static size_t record_head(char *head, size_t room, int level, const char **text, size_t *size)
 {
     const char *number, *end;
     size_t place;
 
     head[0] = WSGI_LOG_MARK;
-    head[1] = (char)('0' + (level & 7));
+    head[1] = (char)(WSGI_LOG_LETTER + (level & 7));
+    if (level & WSGI_LOG_WHOLE)
+        head[1] = (char)(head[1] + WSGI_LOG_LETTER_WHOLE);
     if (!(level & WSGI_LOG_PLACED))
         return 2;
     number = memchr(*text, '\0', *size);
@@ -48,18 +51,45 @@ static size_t record_head(char *head, size_t room, int level, const char **text,
     place = end != NULL ? (size_t)(end + 1 - *text) : 0;
     if (place == 0 || place > room - 2)
         return 2;
-    head[1] = (char)('a' + (level & 7));
+    head[1] = (char)(head[1] + WSGI_LOG_LETTER_PLACED);
     memcpy(head + 2, *text, place);
     *text += place;
     *size -= place;
     return 2 + place;
 }
 
-/* Each line is a record of its own. What does not fit the pipe is lost. */
-static void log_to_pipe(int level, const char *text, size_t size)
+/* One record in as many lines of the pipe as it needs. When one of them is lost, so is the rest. */
+static void log_whole_record(const char *head, size_t begin, const char *text, size_t size)
 {
-    char records[LOG_RECORDS], head[WSGI_LOG_FILE_MAX + 32];
-    size_t used = 0, begin = record_head(head, sizeof head, level, &text, &size);
+    static const char more[] = {WSGI_LOG_MARK, WSGI_LOG_LETTER_MORE};
+    char line[LOG_RECORDS];
+    size_t used;
+
+    do {
+        memcpy(line, head, begin);
+        used = begin + wsgi_logtext_escape(line + begin, sizeof line - begin - 1, &text, &size);
+        line[used++] = '\n';
+        head = more;
+        begin = sizeof more;
+    } while (write(STDERR_FILENO, line, used) >= 0 && size > 0);
+}
+
+/* Parts of two records must not mix. A process that the application forked may never get the lock:
+ * another thread held it at that moment. */
+static void log_whole_locked(const char *head, size_t begin, const char *text, size_t size)
+{
+    int is_locked = !wsgi_process.forked && pthread_mutex_lock(&wsgi_process.log_lock) == 0;
+
+    log_whole_record(head, begin, text, size);
+    if (is_locked)
+        pthread_mutex_unlock(&wsgi_process.log_lock);
+}
+
+/* Each line is a record of its own. */
+static void log_each_line(const char *head, size_t begin, const char *text, size_t size)
+{
+    char records[LOG_RECORDS];
+    size_t used = 0;
 
     while (size > 0) {
         const char *newline = memchr(text, '\n', size);
@@ -86,6 +116,18 @@ static void log_to_pipe(int level, const char *text, size_t size)
     }
     if (used > 0 && write(STDERR_FILENO, records, used) < 0)
         return;
+}
+
+/* What does not fit the pipe is lost. */
+static void log_to_pipe(int level, const char *text, size_t size)
+{
+    char head[WSGI_LOG_FILE_MAX + 32];
+    size_t begin = record_head(head, sizeof head, level, &text, &size);
+
+    if (level & WSGI_LOG_WHOLE)
+        log_whole_locked(head, begin, text, size);
+    else
+        log_each_line(head, begin, text, size);
 }
 
 static const struct wsgi_host pipe_host = {log_to_pipe};

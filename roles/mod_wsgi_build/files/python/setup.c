@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../wire/engine.h"
+#include "logrecords.h"
 #include "run.h"
 #include "site.h"
 #include "stream.h"
@@ -140,7 +141,7 @@ int wsgi_setup_interp(struct wsgi_interp *interp)
         fetch(&objects->format_exception, "traceback", "format_exception") != 0 ||
         fetch(&objects->compile, "builtins", "compile") != 0 || fetch_file_types(objects) != 0 ||
         wsgi_pymodules_install(interp) != 0 || make_streams(interp) != 0 ||
-        make_template(interp) != 0)
+        make_template(interp) != 0 || wsgi_logrecords_install(interp) != 0)
         return -1;
     if (wsgi_site_set_up(interp, wsgi_interp_reported(interp)) != 0)
         return -1;

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../wire/logtext.h"
 #include "run.h"
 
 struct log_object {
@@ -26,6 +27,7 @@ static const char *const stream_names[WSGI_STREAMS] = {"<stderr>", "<stdout>", "
 /* Records above this level are wanted by no virtual host. */
 static int is_wanted(int level)
 {
+    level &= 7; /* without WSGI_LOG_* */
     return level <= wsgi_process.settings.log_level || level <= WSGI_LOG_WARNING;
 }
 
@@ -110,22 +112,51 @@ static size_t cut(const char *text, size_t size, size_t most)
     return piece;
 }
 
-static void put_pieces(struct wsgi_run *run, int level, const struct wsgi_place *place,
-                       const char *text, size_t size)
+/* Several lines as few calls; httpd makes each line a record. */
+static void put_lines(struct wsgi_run *run, int level, const struct wsgi_place *place,
+                      const char *text, size_t size)
 {
     size_t most = WSGI_LOG_PIECE - (place != NULL ? place->size : 0);
 
     while (size > 0) {
         size_t piece = cut(text, size, most);
-        size_t shown = piece;
+        size_t shown = wsgi_logtext_trim(text, piece);
 
-        while (shown > 0 && (text[shown - 1] == '\n' || text[shown - 1] == '\r'))
-            shown--;
         if (shown > 0)
             put_record(run, level, place, text, shown);
         text += piece;
         size -= piece;
     }
+}
+
+/* All lines as one record, in pieces only where httpd would cut it. */
+static void put_whole(struct wsgi_run *run, int level, const struct wsgi_place *place,
+                      const char *text, size_t size)
+{
+    size = wsgi_logtext_trim(text, size);
+    while (size > 0) {
+        size_t piece = wsgi_logtext_cut(text, size);
+        size_t shown = wsgi_logtext_trim(text, piece);
+
+        if (shown > 0)
+            put_record(run, level | WSGI_LOG_WHOLE, place, text, shown);
+        text += piece;
+        size -= piece;
+    }
+}
+
+static int keeps_lines(void)
+{
+    return (wsgi_process.settings.log_flags & WSGI_LOG_KEEP_LINES) != 0;
+}
+
+static void put_pieces(struct wsgi_run *run, int level, const struct wsgi_place *place,
+                       const char *text, size_t size)
+{
+    if (keeps_lines())
+        put_whole(run, level, place, text, size);
+    else
+        put_lines(run, level, place, text, size);
 }
 
 void wsgi_log_placed(int level, const struct wsgi_place *place, const char *text, size_t size)
@@ -154,21 +185,35 @@ void wsgi_log_lines(int level, const char *text, size_t size)
 
 /* ---- lines --------------------------------------------------------------- */
 
-static void flush_line(struct wsgi_line *line)
+static int level_of(enum wsgi_stream stream, int note)
+{
+    if (note & WSGI_NOTE_LEVEL)
+        return note & 7;
+    return (int)(stream == WSGI_STREAM_STDOUT ? wsgi_process.settings.stdout_level
+                                              : wsgi_process.settings.stderr_level);
+}
+
+/* The first `size` bytes of what waits. They are copied first: while detached, nothing else touches
+ * this thread's lines, but a log function may come back here in embedded Python code of a
+ * handler. */
+static void flush_bytes(enum wsgi_stream stream, struct wsgi_line *line, size_t size)
 {
     char text[WSGI_LOG_PIECE];
-    size_t size = line->used;
 
     if (size == 0)
         return;
-    /* Copied first: while detached, nothing else touches this thread's lines, but a log function
-     * may come back here in embedded Python code of a handler. */
     memcpy(text, line->data, size);
-    line->used = 0;
-    wsgi_log_lines(WSGI_LOG_ERR, text, size);
+    line->used -= size;
+    memmove(line->data, line->data + size, line->used);
+    wsgi_log_lines(level_of(stream, line->note), text, size);
 }
 
-static int keep(struct wsgi_line *line, const char *text, size_t size)
+static void flush_line(enum wsgi_stream stream, struct wsgi_line *line)
+{
+    flush_bytes(stream, line, line->used);
+}
+
+static int keep(enum wsgi_stream stream, struct wsgi_line *line, const char *text, size_t size)
 {
     if (line->data == NULL) {
         line->data = malloc(WSGI_LOG_PIECE);
@@ -184,39 +229,104 @@ static int keep(struct wsgi_line *line, const char *text, size_t size)
         text += piece;
         size -= piece;
         if (line->used == WSGI_LOG_PIECE)
-            flush_line(line);
+            flush_bytes(stream, line,
+                        keeps_lines() ? wsgi_logtext_cut(line->data, line->used) : line->used);
     }
     return 0;
 }
 
 /* Complete lines go to the log at once, the rest waits. */
-static int write_text(enum wsgi_stream stream, const char *text, size_t size)
+static int write_lines(enum wsgi_stream stream, struct wsgi_line *line, const char *text,
+                       size_t size)
 {
-    struct wsgi_thread *thread = wsgi_thread_self();
-    struct wsgi_line *line;
-    const char *newline;
+    const char *newline = memrchr(text, '\n', size);
     size_t whole;
 
-    if (thread == NULL)
-        return -1;
-    line = &thread->lines[stream];
-    newline = memrchr(text, '\n', size);
     if (newline == NULL)
-        return keep(line, text, size);
+        return keep(stream, line, text, size);
     whole = (size_t)(newline - text) + 1;
     if (line->used > 0) {
         const char *first = memchr(text, '\n', size);
         size_t rest = (size_t)(first - text);
 
-        if (keep(line, text, rest) != 0)
+        if (keep(stream, line, text, rest) != 0)
             return -1;
-        flush_line(line);
+        flush_line(stream, line);
         text += rest + 1;
         size -= rest + 1;
         whole -= rest + 1;
     }
-    wsgi_log_lines(WSGI_LOG_ERR, text, whole);
-    return keep(line, text + whole, size - whole);
+    wsgi_log_lines(level_of(stream, line->note), text, whole);
+    return keep(stream, line, text + whole, size - whole);
+}
+
+/* 1: Python is writing a traceback, line by line, and its last line is still to come: the first
+ * one that is not indented. */
+static int is_in_traceback(const char *text, size_t size)
+{
+    static const char first[] = "Traceback (most recent call last):";
+    const char *end = text + size;
+    int inside = 0;
+
+    while (text < end) {
+        const char *newline = memchr(text, '\n', (size_t)(end - text));
+
+        if ((size_t)(end - text) >= sizeof first - 1 && memcmp(text, first, sizeof first - 1) == 0)
+            inside = 1;
+        else if (*text != ' ' && *text != '\n')
+            inside = 0;
+        text = newline != NULL ? newline + 1 : end;
+    }
+    return inside;
+}
+
+/* What ends with a line end goes to the log with all its lines. */
+static int write_whole(enum wsgi_stream stream, struct wsgi_line *line, const char *text,
+                       size_t size)
+{
+    if (keep(stream, line, text, size) != 0)
+        return -1;
+    if (!(line->note & WSGI_NOTE_HOLD) && text[size - 1] == '\n' &&
+        !is_in_traceback(line->data, line->used))
+        flush_line(stream, line);
+    return 0;
+}
+
+static int write_text(enum wsgi_stream stream, const char *text, size_t size)
+{
+    struct wsgi_thread *thread = wsgi_thread_self();
+    struct wsgi_line *line;
+
+    if (thread == NULL)
+        return -1;
+    line = &thread->lines[stream];
+    if (line->note != thread->note)
+        flush_line(stream, line);
+    line->note = thread->note;
+    return keeps_lines() ? write_whole(stream, line, text, size)
+                         : write_lines(stream, line, text, size);
+}
+
+int wsgi_stream_note(int note)
+{
+    struct wsgi_thread *thread = wsgi_thread_self();
+    int former, i;
+
+    if (thread == NULL)
+        return 0;
+    former = thread->note;
+    for (i = 0; i < WSGI_STREAMS && former != 0; i++)
+        if (thread->lines[i].note == former)
+            flush_line((enum wsgi_stream)i, &thread->lines[i]);
+    thread->note = note;
+    return former;
+}
+
+int wsgi_stream_noted(void)
+{
+    struct wsgi_thread *thread = wsgi_thread_self();
+
+    return thread != NULL ? thread->note : 0;
 }
 
 void wsgi_stream_flush_thread(struct wsgi_thread *thread)
@@ -224,8 +334,7 @@ void wsgi_stream_flush_thread(struct wsgi_thread *thread)
     int i;
 
     for (i = 0; i < WSGI_STREAMS; i++)
-        if (thread->lines[i].used > 0)
-            flush_line(&thread->lines[i]);
+        flush_line((enum wsgi_stream)i, &thread->lines[i]);
 }
 
 void wsgi_stream_drop_thread(struct wsgi_thread *thread)
@@ -233,13 +342,26 @@ void wsgi_stream_drop_thread(struct wsgi_thread *thread)
     int i;
 
     for (i = 0; i < WSGI_STREAMS; i++) {
-        put_pieces(NULL, WSGI_LOG_ERR, NULL, thread->lines[i].data, thread->lines[i].used);
-        free(thread->lines[i].data);
-        memset(&thread->lines[i], 0, sizeof thread->lines[i]);
+        struct wsgi_line *line = &thread->lines[i];
+
+        put_pieces(NULL, level_of((enum wsgi_stream)i, line->note), NULL, line->data, line->used);
+        free(line->data);
+        memset(line, 0, sizeof *line);
     }
 }
 
 /* ---- mod_wsgi.Log -------------------------------------------------------- */
+
+/* str is accepted as in 6.1.1, where it is deprecated and told once. */
+static int warn_of_text(void)
+{
+    if (__atomic_exchange_n(&wsgi_process.text_told, 1, __ATOMIC_RELAXED))
+        return 0;
+    return PyErr_WarnEx(PyExc_DeprecationWarning,
+                        "the binary stream below sys.stderr, sys.stdout or wsgi.errors was given "
+                        "str; write bytes to it, or str to the text stream",
+                        1);
+}
 
 static PyObject *log_write(PyObject *self, PyObject *data)
 {
@@ -247,9 +369,9 @@ static PyObject *log_write(PyObject *self, PyObject *data)
     Py_buffer view;
     int result;
 
-    /* str is accepted here as in 6.1.1, where it is deprecated. */
     if (PyUnicode_Check(data)) {
-        PyObject *bytes = PyUnicode_AsEncodedString(data, "utf-8", "replace");
+        PyObject *bytes =
+            warn_of_text() == 0 ? PyUnicode_AsEncodedString(data, "utf-8", "replace") : NULL;
         PyObject *written = bytes != NULL ? log_write(self, bytes) : NULL;
 
         Py_XDECREF(bytes);
@@ -291,10 +413,12 @@ static PyObject *log_writelines(PyObject *self, PyObject *lines)
 static PyObject *log_flush(PyObject *self, PyObject *unused)
 {
     struct wsgi_thread *thread = wsgi_thread_self();
+    enum wsgi_stream stream = ((struct log_object *)self)->stream;
+    struct wsgi_line *line = thread != NULL ? &thread->lines[stream] : NULL;
 
     (void)unused;
-    if (thread != NULL)
-        flush_line(&thread->lines[((struct log_object *)self)->stream]);
+    if (line != NULL && !(keeps_lines() && (line->note & WSGI_NOTE_HOLD)))
+        flush_line(stream, line);
     Py_RETURN_NONE;
 }
 

@@ -34,12 +34,18 @@ void wsgi_place_set(struct wsgi_place *place, const char *file, size_t file_size
 /* Text of several lines, with the place they are from; NULL: nowhere in particular. Attached. */
 void wsgi_log_placed(int level, const struct wsgi_place *place, const char *text, size_t size);
 
-/* Text of several lines as few records, cut at line ends. Attached. */
+/* Text of several lines, one record each, or all of them one: WSGILogOptions. Attached. */
 void wsgi_log_lines(int level, const char *text, size_t size);
 
 /* Type mod_wsgi.Log, a new reference; and a text stream of it. */
 PyTypeObject *wsgi_stream_make_type(PyObject *module);
 PyObject *wsgi_stream_new(struct wsgi_interp *interp, enum wsgi_stream stream);
+
+/* Of what this thread writes from now on: a note (WSGI_NOTE_*). What was written under the former
+ * one is a record of its own. Returns the former one. Attached. */
+int wsgi_stream_note(int note);
+/* The note of this thread. */
+int wsgi_stream_noted(void);
 
 /* Writes out incomplete last lines of this thread. Attached. */
 void wsgi_stream_flush_thread(struct wsgi_thread *thread);

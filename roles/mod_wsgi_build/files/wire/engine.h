@@ -51,7 +51,8 @@ struct wsgi_transport {
     /* Everything given so far goes to the client. */
     int (*flush)(void *context);
     /* One record for the request's log, no trailing newline, level as in syslog(3) (3 = error),
-     * maybe with WSGI_LOG_PLACED (outcome.h). Text longer than 8 KiB is cut. Never fails. */
+     * maybe with WSGI_LOG_PLACED and WSGI_LOG_WHOLE (outcome.h). Text longer than 8 KiB is cut.
+     * Never fails. */
     void (*log)(void *context, int level, const char *text, size_t size);
     /* 1 when the client is known to have left. Cheap; no system call needed. */
     int (*client_gone)(void *context);

@@ -21,10 +21,21 @@
 #define WSGI_FD_LAUNCH 6   /* memfd that holds the launch block (vars.h); read, then closed */
 #define WSGI_FD_LAST 6
 
-/* A record on the log pipe: WSGI_LOG_MARK, a digit (syslog level), text, newline; or in place of
- * the digit a letter from 'a' on, then the text begins as WSGI_LOG_PLACED says. A line without the
- * mark is what the application or a library printed. */
+/*
+ * A record on the log pipe: WSGI_LOG_MARK, a letter, text, newline. The letter says the level of
+ * syslog and how the text is to be read: WSGI_LOG_LETTER + level, with WSGI_LOG_LETTER_PLACED the
+ * text begins as WSGI_LOG_PLACED says, with WSGI_LOG_LETTER_WHOLE its newlines are escaped:
+ * WSGI_LOG_ESCAPE and 'n' is one, twice WSGI_LOG_ESCAPE is that byte, and at the end of the line
+ * it says that the record goes on in one that begins with WSGI_LOG_MARK, WSGI_LOG_LETTER_MORE. A
+ * line without the mark is what the application or a library printed. Each line is one write() of
+ * at most PIPE_BUF, so that it is never torn.
+ */
 #define WSGI_LOG_MARK '\001'
+#define WSGI_LOG_ESCAPE '\002'
+#define WSGI_LOG_LETTER '0'
+#define WSGI_LOG_LETTER_PLACED 8
+#define WSGI_LOG_LETTER_WHOLE 16
+#define WSGI_LOG_LETTER_MORE '+'
 
 /* Messages on the control socket, one struct each. */
 enum wsgi_control_type {

@@ -16,6 +16,8 @@
  * is from, a file name, NUL, a line number in digits, NUL. */
 #define WSGI_LOG_PLACED 0x100
 #define WSGI_LOG_FILE_MAX 255 /* bytes of that file name */
+/* Likewise: the text is one record with all its lines, else each line is one. */
+#define WSGI_LOG_WHOLE 0x200
 
 struct wsgi_outcome {
     uint16_t status; /* 0: the application answered. Else the HTTP status (400..599) to send

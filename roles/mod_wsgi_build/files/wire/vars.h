@@ -105,12 +105,16 @@ enum wsgi_param {
     WSGI_PARAM_SCOPE_PYTHON_PATH,     /* s*: one directory each, in order */
     WSGI_PARAM_SCOPE_SWITCH_INTERVAL, /* n*: microseconds > 0 */
     WSGI_PARAM_SCOPE_GIVEN,           /* n*: WSGI_SCOPE_*: which flags this layer decides */
-    WSGI_PARAM_SCOPE_FLAGS            /* n*: WSGI_SCOPE_*: and how */
+    WSGI_PARAM_SCOPE_FLAGS,           /* n*: WSGI_SCOPE_*: and how */
+    /* WSGILogOptions; a level is one of syslog. */
+    WSGI_PARAM_STDOUT_LEVEL, /* n: of what is printed */
+    WSGI_PARAM_STDERR_LEVEL, /* n: of what goes to sys.stderr and wsgi.errors */
+    WSGI_PARAM_LOG_FLAGS     /* n: WSGI_LOG_KEEP_* */
 };
 
 /* The last of each kind: a reader refuses what it does not know. */
 #define WSGI_PARAM_REQUEST_LAST WSGI_PARAM_RESOURCE
-#define WSGI_PARAM_PROCESS_LAST WSGI_PARAM_SCOPE_FLAGS
+#define WSGI_PARAM_PROCESS_LAST WSGI_PARAM_LOG_FLAGS
 
 #define WSGI_SCOPE_RESTRICT_STDIN 0x1
 #define WSGI_SCOPE_RESTRICT_STDOUT 0x2
@@ -125,6 +129,9 @@ enum wsgi_param {
 #define WSGI_REQUEST_NATIVE 0x10          /* apache.request_rec in environ; embedded only */
 #define WSGI_REQUEST_IGNORE_ACTIVITY 0x20 /* does not push back the inactivity-timeout */
 #define WSGI_REQUEST_QUESTION 0x40        /* for ask(): a reduced environ, no wsgi.* but errors */
+
+#define WSGI_LOG_KEEP_LEVELS 0x1 /* records of the logging package */
+#define WSGI_LOG_KEEP_LINES 0x2  /* several lines that belong together are one record */
 
 #define WSGI_PROCESS_MULTIPROCESS 0x1       /* wsgi.multiprocess */
 #define WSGI_PROCESS_MULTITHREAD 0x2        /* wsgi.multithread */

@@ -132,11 +132,12 @@ static apr_bucket *create(request_rec *r, int descriptor, apr_uint64_t offset, a
 }
 
 void wsgi_file_append(apr_bucket_brigade *brigade, request_rec *r, int descriptor,
-                      apr_uint64_t offset, apr_uint64_t length)
+                      apr_uint64_t offset, apr_uint64_t length, apr_bucket **witness)
 {
     apr_bucket *bucket =
         create(r, descriptor, offset, length < PIECE_SIZE ? (apr_size_t)length : PIECE_SIZE);
 
+    apr_bucket_copy(bucket, witness);
     APR_BRIGADE_INSERT_TAIL(brigade, bucket);
     while (length > PIECE_SIZE) {
         length -= PIECE_SIZE;
@@ -145,6 +146,15 @@ void wsgi_file_append(apr_bucket_brigade *brigade, request_rec *r, int descripto
         bucket->length = length < PIECE_SIZE ? (apr_size_t)length : PIECE_SIZE;
         APR_BRIGADE_INSERT_TAIL(brigade, bucket);
     }
+}
+
+int wsgi_file_has_failed(apr_bucket *witness)
+{
+    const struct wsgi_file_data *file = witness->data;
+    int failed = file->told;
+
+    apr_bucket_destroy(witness);
+    return failed;
 }
 
 /* ---- sendfile -------------------------------------------------------------------------------- */

@@ -13,9 +13,12 @@
 
 /* Appends `length` bytes of the file to the brigade; the descriptor is taken over. When the file
  * turns out to have become shorter, one line in the log of the request's host says so, and whoever
- * reads gets an error. */
+ * reads gets an error. The witness stays with the caller, who is to ask it once, after the brigade
+ * was passed on: not every filter passes an error on. */
 void wsgi_file_append(apr_bucket_brigade *brigade, request_rec *r, int descriptor,
-                      apr_uint64_t offset, apr_uint64_t length);
+                      apr_uint64_t offset, apr_uint64_t length, apr_bucket **witness);
+/* 1 when the file could not be read. The witness is gone then. */
+int wsgi_file_has_failed(apr_bucket *witness);
 
 /* The same with buckets that httpd may hand to sendfile(). Other readers of such a bucket move the
  * position of its descriptor, so it gets one of its own: the file is opened again. -1 when that is

@@ -309,14 +309,16 @@ static int may_send_itself(const struct wsgi_response *response)
            core->enable_sendfile == ENABLE_SENDFILE_ON;
 }
 
-/* Takes over the descriptor. */
-static void add_file(struct wsgi_response *response, int descriptor, apr_uint64_t offset,
-                     apr_uint64_t size)
+/* Takes over the descriptor. NULL, or who knows afterwards whether it could be read. */
+static apr_bucket *add_file(struct wsgi_response *response, int descriptor, apr_uint64_t offset,
+                            apr_uint64_t size)
 {
-    if (may_send_itself(response) &&
-        wsgi_file_append_sendfile(response->out, response->r->pool, descriptor, offset, size) == 0)
-        return;
-    wsgi_file_append(response->out, response->r, descriptor, offset, size);
+    apr_bucket *witness = NULL;
+
+    if (!may_send_itself(response) ||
+        wsgi_file_append_sendfile(response->out, response->r->pool, descriptor, offset, size) != 0)
+        wsgi_file_append(response->out, response->r, descriptor, offset, size, &witness);
+    return witness;
 }
 
 /* A filter could not read the file, which has become shorter; its bucket said so. */
@@ -338,18 +340,22 @@ static int break_off(struct wsgi_response *response)
 }
 
 /* 0 also when httpd answers with a page of its own, because no range of the client fits. */
-static int pass_file(struct wsgi_response *response, int flush)
+static int pass_file(struct wsgi_response *response, apr_bucket *witness, int flush)
 {
     request_rec *r = response->r;
-    apr_status_t rv;
+    int failed;
 
     if (flush)
         APR_BRIGADE_INSERT_TAIL(response->out,
                                 apr_bucket_flush_create(r->connection->bucket_alloc));
-    rv = ap_pass_brigade(r->output_filters, response->out);
+    failed = ap_pass_brigade(r->output_filters, response->out);
+    if (failed == AP_FILTER_ERROR)
+        failed = 0;
     apr_brigade_cleanup(response->out);
     response->held = 0;
-    if ((rv == APR_SUCCESS || rv == AP_FILTER_ERROR) && !r->connection->aborted)
+    if (witness != NULL && wsgi_file_has_failed(witness))
+        failed = 1;
+    if (!failed && !r->connection->aborted)
         return 0;
     response->gone = 1;
     return r->connection->aborted ? -1 : break_off(response);
@@ -371,7 +377,7 @@ static void drop_body(struct wsgi_response *response, int status)
  * brigade, so this is the end of the response: what follows is only how the application ends. It
  * may be long about that, so nothing is left lying in httpd's own buffer.
  */
-static int end_with_file(struct wsgi_response *response)
+static int end_with_file(struct wsgi_response *response, apr_bucket *witness)
 {
     conn_rec *c = response->r->connection;
     int status = wsgi_conditions_apply(response->r) ? wsgi_conditions_check(response->r) : OK;
@@ -379,7 +385,7 @@ static int end_with_file(struct wsgi_response *response)
     if (status != OK)
         drop_body(response, status);
     APR_BRIGADE_INSERT_TAIL(response->out, apr_bucket_eos_create(c->bucket_alloc));
-    if (pass_file(response, 0) != 0)
+    if (pass_file(response, witness, 0) != 0)
         return -1;
     if (!may_send_itself(response))
         ap_flush_conn(c);
@@ -390,6 +396,7 @@ static int end_with_file(struct wsgi_response *response)
 int wsgi_response_file(struct wsgi_response *response, int descriptor, apr_uint64_t offset,
                        apr_uint64_t length, int flush)
 {
+    apr_bucket *witness = NULL;
     struct stat file;
     apr_uint64_t size;
     int own;
@@ -407,11 +414,11 @@ int wsgi_response_file(struct wsgi_response *response, int descriptor, apr_uint6
         return pass_if_due(response, flush);
     }
     if (own >= 0)
-        add_file(response, own, offset, size);
+        witness = add_file(response, own, offset, size);
     if (is_discarded(response) || response->promised != (apr_int64_t)size ||
         response->sent != response->promised || !wsgi_conditions_offer_ranges(response->r))
-        return size > 0 ? pass_file(response, flush) : pass_if_due(response, flush);
-    return end_with_file(response);
+        return size > 0 ? pass_file(response, witness, flush) : pass_if_due(response, flush);
+    return end_with_file(response, witness);
 }
 
 int wsgi_response_flush(struct wsgi_response *response)

@@ -81,7 +81,7 @@ static void tell(struct wsgi_file_data *file, apr_status_t rv)
     file->told = 1;
     ap_log_error(APLOG_MARK, APLOG_ERR, rv == APR_EOF ? 0 : rv, file->server,
                  "WSGI%04d: a file %s while it was sent, the response was cut, request %s",
-                 WSGI_CODE_SHORT_BODY,
+                 WSGI_CODE_OUTPUT_FAILED,
                  rv == APR_EOF ? "became shorter" : "could not be read any more", file->id);
 }
 

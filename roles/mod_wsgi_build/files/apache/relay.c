@@ -219,7 +219,7 @@ static enum step timed_out(struct wsgi_relay *x)
 
 /* Whoever waits for us in the daemon is told; when there is no room for that, the end of the
  * connection says it too. */
-static enum step client_gone(struct wsgi_relay *x)
+static void cancel(struct wsgi_relay *x)
 {
     struct wsgi_frame frame = {.type = WSGI_FRAME_CANCEL, .sequence = x->connection->sequence};
     unsigned char head[WSGI_FRAME_HEAD_SIZE];
@@ -230,12 +230,78 @@ static enum step client_gone(struct wsgi_relay *x)
         wsgi_frame_encode(&frame, head);
         wsgi_channel_send(&x->connection->channel, &vector, &count);
     }
+}
+
+static enum step client_gone(struct wsgi_relay *x)
+{
+    cancel(x);
     x->r->connection->aborted = 1;
     x->outcome->silent = 1;
     wsgi_outcome_fail(x->outcome, HTTP_BAD_REQUEST, WSGI_CODE_CLIENT_GONE,
                       "the client closed the connection");
     x->outcome->truncated = x->head_seen;
     return STEP_FAILED;
+}
+
+/* The response could not be passed on: nobody takes it any more, or it is spoilt and
+ * wsgi_response_end() says why. */
+static enum step output_failed(struct wsgi_relay *x)
+{
+    if (!wsgi_response_is_spoilt(x->response)) {
+        return client_gone(x);
+    }
+    cancel(x);
+    x->outcome->truncated = 1;
+    return STEP_FAILED;
+}
+
+/* ---- flushing ------------------------------------------------------------ */
+
+/*
+ * A block that has to leave waits for its successors, but not longer than response-flush-delay
+ * from its coming: blocks that come fast leave together, and one that is followed by a pause
+ * is not held up by more than that. The end of the response lets everything go at once.
+ */
+static void flush_later(struct wsgi_relay *x)
+{
+    if (!(x->frame.flags & WSGI_FLAG_FLUSH)) {
+        return;
+    }
+    x->response->is_streamed = 1;
+    if (!x->flush_at) {
+        x->flush_at = x->progress + apr_time_from_msec(x->group->response_flush_delay);
+    }
+}
+
+static enum step flush_now(struct wsgi_relay *x)
+{
+    x->flush_at = 0;
+    return wsgi_response_flush(x->response) < 0 ? output_failed(x) : STEP_ON;
+}
+
+/* Microseconds; none when the clock was set back. */
+static apr_time_t left_until_flush(const struct wsgi_relay *x)
+{
+    apr_time_t left = x->flush_at - apr_time_now();
+
+    return left > 0 && left <= apr_time_from_msec(x->group->response_flush_delay) ? left : 0;
+}
+
+static int flush_is_due(const struct wsgi_relay *x)
+{
+    return x->flush_at && !left_until_flush(x);
+}
+
+/* How long may be slept, not longer than `tick`. */
+static struct timespec until_flush(const struct wsgi_relay *x, struct timespec tick)
+{
+    apr_time_t left = x->flush_at ? left_until_flush(x) : 0;
+
+    if (!x->flush_at || left >= apr_time_from_sec(tick.tv_sec) + tick.tv_nsec / 1000) {
+        return tick;
+    }
+    return (struct timespec){.tv_sec = apr_time_sec(left),
+                             .tv_nsec = (long)apr_time_usec(left) * 1000};
 }
 
 /* ---- to the daemon ------------------------------------------------------- */
@@ -315,6 +381,10 @@ static enum step refill(struct wsgi_relay *x, int *complete)
 
     if (has_started(x)) {
         upload->used = upload->sent = 0; /* nobody else will get it */
+    }
+    /* The client may wait for what it is to answer. */
+    if (block && x->flush_at && flush_now(x) != STEP_ON) {
+        return STEP_FAILED;
     }
     got = upload_read(upload, smaller(x->credit, WSGI_UPLOAD_BLOCK), block);
     if (got < 0 && errno == EAGAIN) {
@@ -405,10 +475,10 @@ static enum step take_file(struct wsgi_relay *x, const unsigned char *payload)
         close(fd);
         return violation(x, x->head_seen ? "a FILE with a bad range" : "a FILE before HEAD");
     }
-    result = wsgi_response_file(x->response, fd, range.offset, range.length,
-                                x->frame.flags & WSGI_FLAG_FLUSH);
+    result = wsgi_response_file(x->response, fd, range.offset, range.length, 0);
     close(fd);
-    return result < 0 ? client_gone(x) : STEP_ON;
+    flush_later(x);
+    return result < 0 ? output_failed(x) : STEP_ON;
 }
 
 static enum step take_end(struct wsgi_relay *x, const unsigned char *payload)
@@ -481,9 +551,8 @@ static enum step send_block(struct wsgi_relay *x)
 
     x->block = NULL;
     x->in_frame = 0;
-    return wsgi_response_bucket(x->response, bucket, x->frame.flags & WSGI_FLAG_FLUSH) < 0
-               ? client_gone(x)
-               : STEP_ON;
+    flush_later(x);
+    return wsgi_response_bucket(x->response, bucket, 0) < 0 ? output_failed(x) : STEP_ON;
 }
 
 /* DATA goes from the socket straight into a block that becomes a heap bucket; only what came
@@ -499,12 +568,12 @@ static enum step take_data(struct wsgi_relay *x)
     if (!x->block) {
         payload = wsgi_channel_peek(channel, x->frame.length);
         if (payload) {
-            int result = wsgi_response_data(x->response, payload, x->frame.length,
-                                            x->frame.flags & WSGI_FLAG_FLUSH);
+            int result = wsgi_response_data(x->response, payload, x->frame.length, 0);
 
             wsgi_channel_consume(channel, x->frame.length);
             x->in_frame = 0;
-            return result < 0 ? client_gone(x) : STEP_ON;
+            flush_later(x);
+            return result < 0 ? output_failed(x) : STEP_ON;
         }
         x->block = apr_bucket_alloc(x->frame.length, x->r->connection->bucket_alloc);
         x->block_used = wsgi_channel_drain(channel, x->block, x->frame.length);
@@ -576,12 +645,25 @@ static enum step check_clock(struct wsgi_relay *x)
     return apr_time_now() - x->progress > x->r->server->timeout ? timed_out(x) : STEP_DRY;
 }
 
-/* Nothing to send and no body to come: one blocking recvmsg does it. */
+static enum step receive_until_flush(struct wsgi_relay *x)
+{
+    struct pollfd set = {.fd = x->connection->channel.fd, .events = POLLIN};
+    struct timespec tick = until_flush(x, (struct timespec){.tv_sec = WSGI_TICK / 1000});
+    int count = ppoll(&set, 1, &tick, NULL);
+
+    if (count < 0 && errno != EINTR) {
+        return read_failed(x);
+    }
+    return count > 0 ? receive_some(x, 0) : STEP_DRY;
+}
+
+/* Nothing to send and no body to come: one blocking recvmsg does it, unless something is to be
+ * flushed when nothing comes. */
 static enum step wait_for_daemon(struct wsgi_relay *x)
 {
-    enum step step = receive_some(x, 1);
+    enum step step = x->flush_at ? receive_until_flush(x) : receive_some(x, 1);
 
-    if (step != STEP_DRY) {
+    if (step != STEP_DRY || flush_is_due(x)) {
         return step;
     }
     return wsgi_client_left(x->r) ? client_gone(x) : check_clock(x);
@@ -606,7 +688,7 @@ static enum step wait_for_both(struct wsgi_relay *x)
         {.fd = x->connection->channel.fd, .events = (short)(POLLIN | (x->out_count ? POLLOUT : 0))},
         {.fd = client_socket(x->r), .events = (short)(body_wanted ? POLLIN : 0)},
     };
-    struct timespec tick = next_tick(x, body_wanted && set[1].fd < 0);
+    struct timespec tick = until_flush(x, next_tick(x, body_wanted && set[1].fd < 0));
     int count = ppoll(set, 2, &tick, NULL);
 
     if (count < 0 && errno != EINTR) {
@@ -642,6 +724,9 @@ static enum step pump(struct wsgi_relay *x)
 {
     enum step step = send_all_there_is(x);
 
+    if (step == STEP_ON && flush_is_due(x)) {
+        step = flush_now(x);
+    }
     if (step != STEP_ON) {
         return step;
     }

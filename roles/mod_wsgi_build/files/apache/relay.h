@@ -47,6 +47,7 @@ struct wsgi_relay {
     apr_size_t block_used;
     int head_seen;
     int ended;
+    apr_time_t flush_at; /* when what was passed on has to leave at the latest; 0: nothing waits */
     apr_time_t progress; /* last time that something moved */
 };
 

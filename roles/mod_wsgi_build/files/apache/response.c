@@ -17,6 +17,7 @@
 #include "mod_core.h"
 #include "util_filter.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
@@ -28,7 +29,9 @@
 #define HELD_MAX 16384     /* more than this is passed on although nobody asked for it */
 #define TRANSIENT_MIN 4096 /* from here on a block is not copied but passed on at once */
 #define LINE_LIMIT_DEFAULT 32768
-#define RETRY_AFTER "5" /* seconds, with every 503 */
+#define FLUSH_LIMIT_DEFAULT (8u << 20)
+#define NOTE_END "wsgi-end" /* how a response ended, when not well: for access logs */
+#define RETRY_AFTER "5"     /* seconds, with every 503 */
 
 void wsgi_response_init(struct wsgi_response *response, request_rec *r,
                         const struct wsgi_group *group)
@@ -37,9 +40,13 @@ void wsgi_response_init(struct wsgi_response *response, request_rec *r,
     response->r = r;
     response->out = apr_brigade_create(r->pool, r->connection->bucket_alloc);
     response->is_daemon = group != NULL;
-    if (group != NULL)
+    if (group != NULL) {
         response->line_limit = group->header_buffer_size > 0 ? (apr_size_t)group->header_buffer_size
                                                              : LINE_LIMIT_DEFAULT;
+        response->flush_limit = group->response_buffer_size > 0
+                                    ? (apr_uint64_t)group->response_buffer_size
+                                    : FLUSH_LIMIT_DEFAULT;
+    }
     response->promised = -1;
 }
 
@@ -49,7 +56,7 @@ static int is_answered(struct wsgi_response *response)
 {
     if (response->r->eos_sent)
         response->gone = 1;
-    return response->gone;
+    return response->gone || response->spoilt != APR_SUCCESS;
 }
 
 /* ---- head ---------------------------------------------------------------------------------- */
@@ -189,7 +196,19 @@ static int is_without_body(const struct wsgi_response *response)
     return r->header_only || r->status == HTTP_NO_CONTENT || r->status == HTTP_NOT_MODIFIED;
 }
 
-/* Passes everything held to the filters. 0, or -1: the client is gone. */
+/* Not every failure means that nobody listens any more: a file may have become shorter (which
+ * httpd, too, takes for a client that left), a filter may have failed. One that returns
+ * AP_FILTER_ERROR has dealt with it itself. */
+static int means_gone(const request_rec *r, apr_status_t rv)
+{
+    if (rv == APR_SUCCESS || rv == AP_FILTER_ERROR || APR_STATUS_IS_ECONNABORTED(rv) ||
+        APR_STATUS_IS_ECONNRESET(rv) || APR_STATUS_IS_EPIPE(rv) || APR_STATUS_IS_TIMEUP(rv) ||
+        APR_STATUS_IS_ETIMEDOUT(rv))
+        return 1;
+    return r->connection->aborted && !APR_STATUS_IS_EOF(rv) && rv != EIO;
+}
+
+/* Passes everything held to the filters. 0, or -1: the client is gone, or `spoilt` says why. */
 static int pass(struct wsgi_response *response)
 {
     request_rec *r = response->r;
@@ -199,12 +218,16 @@ static int pass(struct wsgi_response *response)
     response->held = 0;
     if (rv == APR_SUCCESS && !r->connection->aborted)
         return 0;
-    response->gone = 1;
+    if (means_gone(r, rv))
+        response->gone = 1;
+    else
+        response->spoilt = rv;
     return -1;
 }
 
 static int pass_flushed(struct wsgi_response *response)
 {
+    response->unflushed = 0;
     APR_BRIGADE_INSERT_TAIL(response->out,
                             apr_bucket_flush_create(response->r->connection->bucket_alloc));
     return pass(response);
@@ -229,16 +252,28 @@ static apr_uint64_t accept_bytes(struct wsgi_response *response, apr_uint64_t si
         accepted = size < room ? size : room;
     }
     response->sent += (apr_int64_t)accepted;
+    response->unflushed += accepted;
     return accepted;
+}
+
+/* What is passed without a flush may pile up in a filter. */
+static int must_flush(const struct wsgi_response *response)
+{
+    return response->flush_limit > 0 && response->unflushed >= response->flush_limit;
+}
+
+/* All that is held, whether or not it is much. */
+static int pass_all(struct wsgi_response *response, int flush)
+{
+    return flush || must_flush(response) ? pass_flushed(response) : pass(response);
 }
 
 static int pass_if_due(struct wsgi_response *response, int flush)
 {
     if (is_discarded(response))
         return 0;
-    if (flush)
-        return pass_flushed(response);
-    return response->held >= HELD_MAX ? pass(response) : 0;
+    return flush || must_flush(response) || response->held >= HELD_MAX ? pass_all(response, flush)
+                                                                       : 0;
 }
 
 int wsgi_response_data(struct wsgi_response *response, const void *data, size_t size, int flush)
@@ -251,7 +286,7 @@ int wsgi_response_data(struct wsgi_response *response, const void *data, size_t 
     if (size >= TRANSIENT_MIN) {
         /* Filters copy what they keep, so the caller's memory is free again after this. */
         APR_BRIGADE_INSERT_TAIL(response->out, apr_bucket_transient_create(data, size, list));
-        return flush ? pass_flushed(response) : pass(response);
+        return pass_all(response, flush);
     }
     if (size > 0) {
         apr_brigade_write(response->out, NULL, NULL, data, size);
@@ -282,6 +317,53 @@ int wsgi_response_bucket(struct wsgi_response *response, apr_bucket *bucket, int
     return pass_if_due(response, flush);
 }
 
+int wsgi_response_flush(struct wsgi_response *response)
+{
+    if (is_answered(response))
+        return -1;
+    if (!response->head_seen || is_discarded(response))
+        return 0;
+    return pass_flushed(response);
+}
+
+int wsgi_response_is_spoilt(const struct wsgi_response *response)
+{
+    return response->spoilt != APR_SUCCESS;
+}
+
+/* ---- end ----------------------------------------------------------------------------------- */
+
+static void note_end(const struct wsgi_response *response, const char *how)
+{
+    apr_table_setn(response->r->notes, NOTE_END, how);
+}
+
+/* What was passed on was not all of it, so no cache may keep it. httpd lets the filters see an end
+ * of stream of its own in the end. */
+static void keep_out_of_caches(request_rec *r)
+{
+    r->no_cache = 1;
+    if (r->main != NULL)
+        r->main->no_cache = 1;
+}
+
+/* The one line of a failure. A client that left is one only at debug, with what it got. */
+static void log_failure(const struct wsgi_response *response, const struct wsgi_outcome *outcome)
+{
+    struct wsgi_outcome whole;
+
+    if (outcome->code != WSGI_CODE_CLIENT_GONE) {
+        wsgi_log_outcome(response->r, outcome);
+        return;
+    }
+    memset(&whole, 0, sizeof(whole));
+    whole.silent = 1;
+    wsgi_outcome_fail(&whole, HTTP_BAD_REQUEST, WSGI_CODE_CLIENT_GONE,
+                      "%s, %" APR_OFF_T_FMT " bytes of the response had been sent", outcome->cause,
+                      response->r->bytes_sent);
+    wsgi_log_outcome(response->r, &whole);
+}
+
 /* Without a length or chunks the end of the connection is the end of the response, and a clean
  * one would say "complete". A reset does not. */
 static void reset_on_close(request_rec *r)
@@ -294,6 +376,18 @@ static void reset_on_close(request_rec *r)
         return;
     setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
     r->connection->aborted = 1;
+}
+
+static void log_spoilt(const struct wsgi_response *response)
+{
+    struct wsgi_outcome failure = {0};
+    char words[128];
+
+    wsgi_outcome_fail(&failure, HTTP_INTERNAL_SERVER_ERROR, WSGI_CODE_OUTPUT_FAILED,
+                      "the response was cut, the connection with it: an output filter failed, or "
+                      "a file became shorter while it was sent: %s",
+                      apr_strerror(response->spoilt, words, sizeof(words)));
+    log_failure(response, &failure);
 }
 
 /* ---- files --------------------------------------------------------------------------------- */
@@ -322,7 +416,7 @@ static apr_bucket *add_file(struct wsgi_response *response, int descriptor, apr_
 }
 
 /* A filter could not read the file, which has become shorter; its bucket said so. */
-static int break_off(struct wsgi_response *response)
+static void break_off(struct wsgi_response *response)
 {
     request_rec *r = response->r;
     apr_bucket_alloc_t *list = r->connection->bucket_alloc;
@@ -330,35 +424,23 @@ static int break_off(struct wsgi_response *response)
     r->connection->keepalive = AP_CONN_CLOSE;
     if (r->connection->master == NULL) {
         reset_on_close(r);
-        return -1;
+        return;
     }
     APR_BRIGADE_INSERT_TAIL(response->out,
                             ap_bucket_error_create(HTTP_BAD_GATEWAY, NULL, r->pool, list));
     APR_BRIGADE_INSERT_TAIL(response->out, apr_bucket_eos_create(list));
     pass(response);
-    return -1;
 }
 
-/* 0 also when httpd answers with a page of its own, because no range of the client fits. */
-static int pass_file(struct wsgi_response *response, apr_bucket *witness, int flush)
+/* Passes a file on that is not the whole body. */
+static int pass_part(struct wsgi_response *response, apr_bucket *witness, int flush)
 {
-    request_rec *r = response->r;
-    int failed;
+    int result = pass_all(response, flush);
 
-    if (flush)
-        APR_BRIGADE_INSERT_TAIL(response->out,
-                                apr_bucket_flush_create(r->connection->bucket_alloc));
-    failed = ap_pass_brigade(r->output_filters, response->out);
-    if (failed == AP_FILTER_ERROR)
-        failed = 0;
-    apr_brigade_cleanup(response->out);
-    response->held = 0;
-    if (witness != NULL && wsgi_file_has_failed(witness))
-        failed = 1;
-    if (!failed && !r->connection->aborted)
-        return 0;
-    response->gone = 1;
-    return r->connection->aborted ? -1 : break_off(response);
+    response->is_told = witness != NULL && wsgi_file_has_failed(witness);
+    if (response->is_told && result == 0)
+        response->spoilt = APR_EOF; /* the filter did not pass the error on */
+    return response->is_told ? -1 : result;
 }
 
 /* A condition of the client is not met: head only. */
@@ -372,25 +454,50 @@ static void drop_body(struct wsgi_response *response, int status)
     apr_table_unset(r->headers_out, "Content-Length");
 }
 
+/* What cannot be passed on is not all of the file; the end was said already. */
+static int end_too_early(struct wsgi_response *response, apr_status_t rv)
+{
+    request_rec *r = response->r;
+
+    keep_out_of_caches(r);
+    if (!response->is_told && means_gone(r, rv)) {
+        note_end(response, "client-left");
+        response->gone = 1;
+        return -1;
+    }
+    note_end(response, "cut");
+    response->spoilt = rv != APR_SUCCESS ? rv : APR_EOF;
+    if (!response->is_told)
+        log_spoilt(response);
+    if (!r->connection->aborted)
+        break_off(response);
+    return -1;
+}
+
 /*
  * The file is the whole body. httpd answers ranges of a body that comes with its end in one
  * brigade, so this is the end of the response: what follows is only how the application ends. It
  * may be long about that, so nothing is left lying in httpd's own buffer.
+ * An error of the filters is no failure when it is httpd's own page, because no range fits.
  */
 static int end_with_file(struct wsgi_response *response, apr_bucket *witness)
 {
     conn_rec *c = response->r->connection;
     int status = wsgi_conditions_apply(response->r) ? wsgi_conditions_check(response->r) : OK;
+    apr_status_t rv;
 
     if (status != OK)
         drop_body(response, status);
     APR_BRIGADE_INSERT_TAIL(response->out, apr_bucket_eos_create(c->bucket_alloc));
-    if (pass_file(response, witness, 0) != 0)
-        return -1;
+    rv = ap_pass_brigade(response->r->output_filters, response->out);
+    apr_brigade_cleanup(response->out);
+    response->held = 0;
     if (!may_send_itself(response))
         ap_flush_conn(c);
-    response->gone = c->aborted;
-    return response->gone ? -1 : 0;
+    response->is_told = witness != NULL && wsgi_file_has_failed(witness);
+    if ((rv != APR_SUCCESS && rv != AP_FILTER_ERROR) || response->is_told || c->aborted)
+        return end_too_early(response, rv);
+    return 0;
 }
 
 int wsgi_response_file(struct wsgi_response *response, int descriptor, apr_uint64_t offset,
@@ -413,24 +520,16 @@ int wsgi_response_file(struct wsgi_response *response, int descriptor, apr_uint6
         response->sent -= (apr_int64_t)size; /* missing bytes make the response a short one */
         return pass_if_due(response, flush);
     }
+    response->unflushed = 0; /* filters read a file piece by piece, it does not pile up */
     if (own >= 0)
         witness = add_file(response, own, offset, size);
     if (is_discarded(response) || response->promised != (apr_int64_t)size ||
         response->sent != response->promised || !wsgi_conditions_offer_ranges(response->r))
-        return size > 0 ? pass_file(response, witness, flush) : pass_if_due(response, flush);
+        return size > 0 ? pass_part(response, witness, flush) : pass_if_due(response, flush);
     return end_with_file(response, witness);
 }
 
-int wsgi_response_flush(struct wsgi_response *response)
-{
-    if (is_answered(response))
-        return -1;
-    if (!response->head_seen || is_discarded(response))
-        return 0;
-    return pass_flushed(response);
-}
-
-/* ---- end ----------------------------------------------------------------------------------- */
+/* ---- failures ------------------------------------------------------------------------------ */
 
 /* The error bucket makes httpd leave out the last chunk (HTTP/1.1) or reset the stream (HTTP/2).
  * The head has to be out before, else it would become an error page. */
@@ -439,11 +538,16 @@ static int cut(struct wsgi_response *response)
     request_rec *r = response->r;
     apr_bucket_alloc_t *list = r->connection->bucket_alloc;
 
-    if (response->gone || pass_flushed(response) != 0)
+    keep_out_of_caches(r);
+    if (!response->gone && response->spoilt == APR_SUCCESS)
+        pass_flushed(response);
+    note_end(response, response->gone ? "client-left" : "cut");
+    if (response->gone)
         return OK;
     /* Not before: a response that closes the connection would not be chunked. */
     r->connection->keepalive = AP_CONN_CLOSE;
-    if (r->connection->master == NULL && !r->chunked && response->promised < 0) {
+    if (r->connection->master == NULL && !r->chunked &&
+        apr_table_get(r->headers_out, "Content-Length") == NULL) {
         reset_on_close(r);
         return OK;
     }
@@ -452,6 +556,39 @@ static int cut(struct wsgi_response *response)
     APR_BRIGADE_INSERT_TAIL(response->out, apr_bucket_eos_create(list));
     pass(response);
     return OK;
+}
+
+static int fail_and_cut(struct wsgi_response *response, const struct wsgi_outcome *outcome)
+{
+    log_failure(response, outcome);
+    return cut(response);
+}
+
+static int cut_spoilt(struct wsgi_response *response)
+{
+    if (!response->is_told)
+        log_spoilt(response);
+    return cut(response);
+}
+
+static int cut_gone(struct wsgi_response *response)
+{
+    struct wsgi_outcome left = {0};
+
+    wsgi_outcome_fail(&left, HTTP_BAD_REQUEST, WSGI_CODE_CLIENT_GONE,
+                      "the client closed the connection");
+    return fail_and_cut(response, &left);
+}
+
+static int cut_short(struct wsgi_response *response)
+{
+    struct wsgi_outcome failure = {0};
+
+    wsgi_outcome_fail(&failure, HTTP_BAD_GATEWAY, WSGI_CODE_SHORT_BODY,
+                      "the response has %" APR_INT64_T_FMT
+                      " bytes less than its Content-Length, the connection was cut",
+                      response->promised - response->sent);
+    return fail_and_cut(response, &failure);
 }
 
 /* What comes next may be a script: it gets REDIRECT_SCRIPT_NAME and so on, as after a CGI script.
@@ -515,7 +652,9 @@ static int refuse(struct wsgi_response *response, const struct wsgi_outcome *out
 {
     request_rec *r = response->r;
 
-    wsgi_log_outcome(r, outcome);
+    log_failure(response, outcome);
+    if (outcome->code == WSGI_CODE_CLIENT_GONE)
+        note_end(response, "client-left");
     apr_brigade_cleanup(response->out);
     if (outcome->status == HTTP_SERVICE_UNAVAILABLE)
         apr_table_setn(r->err_headers_out, "Retry-After", RETRY_AFTER);
@@ -530,15 +669,43 @@ static int is_short(const struct wsgi_response *response)
            !is_discarded(response) && !is_without_body(response);
 }
 
+/* Either the client is gone, or what it got is not all. */
+static int conclude_failed(struct wsgi_response *response)
+{
+    return response->spoilt != APR_SUCCESS ? cut_spoilt(response) : cut_gone(response);
+}
+
+/* With the end in the same brigade httpd would count, and answer ranges: then framing and status
+ * of a streamed response would depend on how fast its blocks came. */
 static int finish(struct wsgi_response *response)
 {
     request_rec *r = response->r;
 
-    if (response->gone)
-        return OK;
+    if (response->is_streamed && response->held > 0 && pass(response) != 0)
+        return conclude_failed(response);
     APR_BRIGADE_INSERT_TAIL(response->out, apr_bucket_eos_create(r->connection->bucket_alloc));
-    pass(response);
-    return OK;
+    return pass(response) == 0 ? OK : conclude_failed(response);
+}
+
+/* There is a head. */
+static int conclude(struct wsgi_response *response, const struct wsgi_outcome *outcome)
+{
+    if (outcome->status != 0 && is_discarded(response)) {
+        /* Nothing has gone out yet, so this can still be an honest error. */
+        apr_table_clear(response->r->headers_out);
+        return refuse(response, outcome);
+    }
+    if (response->spoilt != APR_SUCCESS)
+        return cut_spoilt(response);
+    if (outcome->status != 0 || outcome->truncated)
+        return fail_and_cut(response, outcome);
+    if (response->gone)
+        return cut_gone(response);
+    if (is_short(response))
+        return cut_short(response);
+    if (response->replaced)
+        return replace(response);
+    return response->redirect != NULL ? follow(response) : finish(response);
 }
 
 int wsgi_response_end(struct wsgi_response *response, const struct wsgi_outcome *outcome)
@@ -552,31 +719,11 @@ int wsgi_response_end(struct wsgi_response *response, const struct wsgi_outcome 
             wsgi_log_outcome(response->r, outcome);
         return OK;
     }
-    if (!response->head_seen && outcome->status != 0)
+    if (response->head_seen)
+        return conclude(response, outcome);
+    if (outcome->status != 0)
         return refuse(response, outcome);
-    if (!response->head_seen) {
-        wsgi_outcome_fail(&failure, HTTP_INTERNAL_SERVER_ERROR, WSGI_CODE_BAD_RESULT,
-                          "the application ended without a response head");
-        return refuse(response, &failure);
-    }
-    if (outcome->status != 0 && is_discarded(response)) {
-        /* Nothing has gone out yet, so this can still be an honest error. */
-        apr_table_clear(response->r->headers_out);
-        return refuse(response, outcome);
-    }
-    if (outcome->status != 0 || outcome->truncated) {
-        wsgi_log_outcome(response->r, outcome);
-        return cut(response);
-    }
-    if (is_short(response) && !response->gone) {
-        wsgi_outcome_fail(&failure, HTTP_BAD_GATEWAY, WSGI_CODE_SHORT_BODY,
-                          "the response has %" APR_INT64_T_FMT
-                          " bytes less than its Content-Length, the connection was cut",
-                          response->promised - response->sent);
-        wsgi_log_outcome(response->r, &failure);
-        return cut(response);
-    }
-    if (response->replaced)
-        return replace(response);
-    return response->redirect != NULL ? follow(response) : finish(response);
+    wsgi_outcome_fail(&failure, HTTP_INTERNAL_SERVER_ERROR, WSGI_CODE_BAD_RESULT,
+                      "the application ended without a response head");
+    return refuse(response, &failure);
 }

@@ -14,14 +14,19 @@ struct wsgi_response {
     apr_bucket_brigade *out; /* collected, not yet passed on */
     apr_size_t held;         /* bytes in `out` */
     int head_seen;
+    int is_streamed;       /* came in blocks, however fast: httpd must not find out its length */
     int gone;              /* the client left: everything after is dropped */
+    apr_status_t spoilt;   /* why the filters could not pass something on; dropped likewise */
+    int is_told;           /* of a file that became shorter: the log has its line */
     int is_daemon;         /* apply the CGI-like rules of daemon mode (behaviour reference 4.7) */
     const char *redirect;  /* daemon mode: Location "/..." with status 200, else NULL */
     int replaced;          /* WSGIErrorOverride: httpd's own page instead of this response */
     apr_size_t line_limit; /* daemon mode: header-buffer-size */
     apr_int64_t promised;  /* Content-Length of the head, -1 when there was none */
     const struct wsgi_vars_writer *vars; /* of the request, once it was run; else NULL */
-    apr_int64_t sent; /* body bytes accepted so far; surplus over `promised` is cut */
+    apr_int64_t sent;         /* body bytes accepted so far; surplus over `promised` is cut */
+    apr_uint64_t unflushed;   /* of them, since the last flush */
+    apr_uint64_t flush_limit; /* so many are flushed although nobody asked for it; 0: any number */
 };
 
 /* `group` NULL: embedded, or nothing runs at all. */
@@ -38,10 +43,15 @@ int wsgi_response_head(struct wsgi_response *response, const void *block, size_t
 int wsgi_response_data(struct wsgi_response *response, const void *data, size_t size, int flush);
 /* As above with the bytes in a bucket of r->connection->bucket_alloc (no second copy). */
 int wsgi_response_bucket(struct wsgi_response *response, apr_bucket *bucket, int flush);
-/* `descriptor` is duplicated; regular files only, clamped to the size now; never mapped. */
+/* `descriptor` is duplicated; regular files only, clamped to the size now; never mapped. A file
+ * that is the whole body ends the response: httpd then answers ranges, and conditions if there
+ * are validators. */
 int wsgi_response_file(struct wsgi_response *response, int descriptor, apr_uint64_t offset,
                        apr_uint64_t length, int flush);
 int wsgi_response_flush(struct wsgi_response *response);
+/* After -1: 1 when the client is still there, but an output filter failed, or the file that is
+ * sent became shorter. */
+int wsgi_response_is_spoilt(const struct wsgi_response *response);
 
 /* Ends the response as the outcome says, writes the one log line of a failure, and returns what
  * the content handler returns: OK, or a status for ErrorDocument when no head was sent.

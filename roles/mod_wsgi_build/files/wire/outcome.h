@@ -95,7 +95,8 @@ enum wsgi_code {
     WSGI_CODE_PYTHON_PATH = 1020,       /* an entry of a python path that cannot be read */
     WSGI_CODE_RELOAD_REQUIRED = 1021,   /* reload_required() raised */
     WSGI_CODE_EXTENSION_REFUSES = 1022, /* the hint about sub-interpreters */
-    WSGI_CODE_REQUEST_TIMEOUT = 1030    /* mod_wsgi.RequestTimeout ended it -> 504 */
+    WSGI_CODE_REQUEST_TIMEOUT = 1030,   /* mod_wsgi.RequestTimeout ended it -> 504 */
+    WSGI_CODE_OUTPUT_FAILED = 1040      /* an output filter, or a file that became shorter: cut */
 };
 
 /* Bytes written to `payload`, at most WSGI_FRAME_END_MAX. */

@@ -226,7 +226,7 @@ WAYS = ["/plain", "/sent"]
 @pytest.mark.parametrize("at", WAYS)
 def test_offset_beyond_four_gib(site: Server, sparse: Path, at: str, journal: Path) -> None:
     """R11: the position counts with all its bits; a bounded length keeps the answer small."""
-    more = {"Content_Length": len(MARKED), "journal": journal}
+    more: dict[str, Any] = {"Content_Length": len(MARKED), "journal": journal}
     for place in (0, FAR):
         reply = get(site, sparse, at, seek=place, **more)
         assert reply.body == MARKED, place
@@ -373,7 +373,7 @@ def test_slow_close(site: Server, content: Path, journal: Path) -> None:
 @pytest.mark.parametrize("length", [None, 10])
 def test_head(site: Server, content: Path, length: int | None) -> None:
     """R7: HEAD stays HEAD; no body; the length is the application's, or the file's."""
-    more = {} if length is None else {"Content_Length": length}
+    more: dict[str, Any] = {} if length is None else {"Content_Length": length}
     reply = site.request("HEAD", target(content, **more))
     assert (reply.status, reply.body, reply.get("X-Method")) == (200, b"", "HEAD")
     assert reply.get("Content-Length") == str(length or len(CONTENT))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ MANY = 8 * len(BLOCK)  # bytes before a response is cut
 pytestmark = pytest.mark.ours("D205, D206, D207: a response cut short in 6.1.1 looks complete, or hangs")
 
 # How it ends, and the number in the log. A death takes the daemon with it.
-ENDS = [("raise", 174), ("exit", 175), ("text", 1004), ("short", 1006), ("leave", 1007), ("kill", 1007)]
+ENDS = {"raise": 174, "exit": 175, "text": 1004, "short": 1006, "leave": 1007, "kill": 1007}
 DEATHS = ("leave", "kill")
 
 
@@ -65,14 +66,11 @@ CustomLog "{layout.logs}/ends_log" ends
 """
 
 
-@pytest.fixture(params=[name for name, _ in ENDS])
+@pytest.fixture(params=[name for name in ENDS if name not in DEATHS])
 def end(request: pytest.FixtureRequest, site: Server) -> Iterator[str]:
     """A way to end; its lines in the log belong to it."""
-    name: str = request.param
-    if name in DEATHS and site.layout.mode == "embedded":
-        pytest.skip("the Apache child itself would die")
-    yield name
-    number = dict(ENDS)[name]
+    yield request.param
+    number = ENDS[request.param]
     found = site.expect(rf"WSGI{number:04d}: ")
     assert found[0].level == "error"
     site.allow('Traceback|ValueError|SystemExit|^.*File "|    |ended|exited|killed|signal|AH01102|AH01110|AH02609')
@@ -103,7 +101,6 @@ def ends(site: Server) -> list[str]:
 # ---- clients -------------------------------------------------------------------------------
 
 
-@pytest.mark.core
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
 def test_curl_notices(site: Server, end: str) -> None:
     """R6: 18 over HTTP/1.1, a partial file."""
@@ -164,19 +161,32 @@ def test_access_log_has_a_word(site: Server, end: str) -> None:
     assert ends(site) == ["cut", "-"]
 
 
+@pytest.mark.core
 @pytest.mark.modes("daemon")
-@pytest.mark.parametrize("more", ["--http1.1", "--http2-prior-knowledge"])
-def test_daemon_killed_from_outside(site: Server, tmp_path: Path, more: str) -> None:
-    """R6: kill -9 while the client waits for the next block."""
-    got = tmp_path / "got"
+@pytest.mark.parametrize(("end", "more"), [("leave", "--http1.1"), ("kill", "--http2-prior-knowledge")])
+def test_death_is_noticed(site: Server, end: str, more: str) -> None:
+    """R6: os._exit(), and a signal that leaves no time for anything. In embedded mode the Apache child itself is gone."""
+    assert curl(more, f"http://127.0.0.1:{site.layout.port}/plain/{end}") == (92 if "2" in more else 18)
+    site.expect_code(ENDS[end])
+    site.allow("killed|signal|exit")
+
+
+@pytest.mark.modes("daemon")
+def test_daemon_killed_from_outside(site: Server, tmp_path: Path) -> None:
+    """R6: kill -9 while clients wait for the next block."""
+    got = {18: tmp_path / "1.1", 92: tmp_path / "2"}
     url = f"http://127.0.0.1:{site.layout.port}/plain/wait?gate=/nonexistent"
-    command = ["curl", "--silent", "--no-buffer", "--output", str(got), "--max-time", "50", more, url]
-    with subprocess.Popen(command) as client:
-        wait_until(lambda: got.exists() and got.stat().st_size == MANY, "the client has what there is")
-        (daemon,) = [pid for pid in descendants_of(site.pid) if command_line(pid).startswith("(wsgi:")]
-        os.kill(daemon, 9)
-        assert client.wait(60) == (92 if "http2" in more else 18)
-    site.expect_code(1007)
+    command = ["curl", "--silent", "--no-buffer", "--max-time", "50", url, "--output"]
+    clients = {
+        18: subprocess.Popen([*command, str(got[18]), "--http1.1"]),
+        92: subprocess.Popen([*command, str(got[92]), "--http2-prior-knowledge"]),
+    }
+    for path in got.values():
+        wait_until(lambda: path.exists() and path.stat().st_size == MANY, "the client has what there is")  # noqa: B023
+    (daemon,) = [pid for pid in descendants_of(site.pid) if command_line(pid).startswith("(wsgi:")]
+    os.kill(daemon, signal.SIGKILL)
+    assert {status: client.wait(60) for status, client in clients.items()} == {18: 18, 92: 92}
+    site.expect("WSGI1007: ", count=2)
     site.allow("killed|signal")
 
 
@@ -187,11 +197,11 @@ def test_daemon_killed_from_outside(site: Server, tmp_path: Path, more: str) -> 
 def test_no_cache_keeps_it(site: Server, end: str, kind: str) -> None:
     """R6: the second request reaches the application."""
     journal = site.layout.scratch / f"kept-{site.layout.mode}-{kind}-{end}"
-    target = f"/{kind}/{end}?journal={journal}"
+    target = f"/{kind}/{end}?n=1&length=1&journal={journal}"
     for _ in range(2):
         raw(site, target, KEPT)
     assert words(journal) == [end, end]
-    site.expect(rf"WSGI{dict(ENDS)[end]:04d}: ", count=2)
+    site.expect(rf"WSGI{ENDS[end]:04d}: ", count=2)
     raw(site, target, KEPT)
     site.allow("AH00[67]")
 
@@ -201,7 +211,7 @@ def test_caches_keep_what_is_complete(site: Server, kind: str) -> None:
     """So that the test above can fail."""
     journal = site.layout.scratch / f"whole-{site.layout.mode}-{kind}"
     for _ in range(2):
-        assert request(site.layout.ports[KEPT], "GET", f"/{kind}/whole?journal={journal}").body == BLOCK * 8
+        assert request(site.layout.ports[KEPT], "GET", f"/{kind}/whole?n=1&exact=1&journal={journal}").body == BLOCK
     assert words(journal) == ["whole"]
 
 

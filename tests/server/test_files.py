@@ -544,7 +544,7 @@ def begin(client: RawConnection, path: Path, at: str, more: str = "") -> bytes:
     return head
 
 
-@pytest.mark.ours("D252: 6.1.1 maps the file into memory")
+@pytest.mark.ours("D242: 6.1.1 maps the file into memory")
 @pytest.mark.core
 @pytest.mark.parametrize("at", [*WAYS, "/deflated"])
 def test_file_that_becomes_shorter(site: Server, content: Path, at: str) -> None:

@@ -7,7 +7,9 @@ import hashlib
 import os
 import socket
 import subprocess
+import zlib
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,7 @@ from harness import Layout, Server, wait_until
 from harness.calls import Call, entered, words
 from harness.client import HOST
 
-MODULES = ("http2",)
+MODULES = ("http2", "deflate", "filter")
 THREADS = 4
 
 
@@ -34,7 +36,11 @@ Protocols h2c http/1.1
 H2Direct On
 H2MaxSessionStreams 200
 {layout.delegate("app", f"processes=1 threads={THREADS}")}
+WSGIScriptAlias /packed {layout.apps}/streams.wsgi
 WSGIScriptAlias / {layout.apps}/streams.wsgi
+<Location /packed>
+    SetOutputFilter DEFLATE
+</Location>
 WSGIApplicationGroup %{{GLOBAL}}
 """
 
@@ -79,7 +85,9 @@ class Client:
         if data:
             self.socket.sendall(data)
 
-    def ask(self, target: str, body: bytes | None = None, method: str = "") -> Stream:
+    def ask(
+        self, target: str, body: bytes | None = None, method: str = "", more: Iterable[tuple[str, str]] = ()
+    ) -> Stream:
         """Opens a stream; a body is sent as the windows allow."""
         number = self.h2.get_next_available_stream_id()
         head = [
@@ -87,6 +95,7 @@ class Client:
             (":scheme", "http"),
             (":authority", "localhost"),
             (":path", target),
+            *more,
         ]
         if body is not None:
             head.append(("content-length", str(len(body))))
@@ -251,20 +260,26 @@ def test_connection_lost_in_the_middle(site: Server) -> None:
     all_workers_are_free(site, f"lost-{site.layout.mode}")
 
 
-def test_events_come_one_by_one(site: Server) -> None:
-    """An event is at the client before the application goes on; other streams are answered meanwhile."""
-    gate = site.layout.scratch / f"event-{site.layout.mode}"
+@pytest.mark.parametrize("path", ["", "/packed"])
+def test_events_come_one_by_one(site: Server, path: str) -> None:
+    """R10: an event is at the client before the application goes on, also behind mod_deflate; others are answered."""
+    gate = site.layout.scratch / f"event{path.strip('/')}-{site.layout.mode}"
     with Client(site.layout.port) as client:
-        events = client.ask(f"/events?n=4&gate={gate}")
+        events = client.ask(f"{path}/events?n=4&gate={gate}", more=[("accept-encoding", "gzip")])
+
+        def seen() -> int:
+            data = zlib.decompressobj(31).decompress(events.data) if path else events.data
+            return data.count(b"\n\n")
+
         for number in range(1, 4):
-            client.until(lambda: events.data.count(b"\n\n") == number)  # noqa: B023
+            client.until(lambda: seen() == number)  # noqa: B023
             between = client.ask(f"/between/{number}")
             client.finish(between)
             assert between.status == 200
-            assert events.data.count(b"\n\n") == number, "the next one has not been asked for"
+            assert seen() == number, "the next one has not been asked for"
             Path(f"{gate}.{number}").touch()
         client.finish(events)
-    assert events.data.count(b"\n\n") == 4
+        assert seen() == 4
 
 
 @pytest.mark.ours("D205: a response cut short in a 6.1.1 daemon looks complete")

@@ -78,6 +78,8 @@ def application(environ, start_response):
         journal.note(query["journal"], name)
     if "length" in query or name == "short":
         headers.append(("Content-Length", str(size_of(query) + 100000)))
+    if "exact" in query:
+        headers.append(("Content-Length", str(size_of(query))))
     if name == "file":
         start_response("200 OK", headers)
         return shrinking(environ, query)

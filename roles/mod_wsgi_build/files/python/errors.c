@@ -9,6 +9,8 @@
 #include "hint.h"
 #include "stream.h"
 
+#define CHAIN_MAX 32 /* exceptions that led to one another */
+
 void wsgi_error_describe(PyObject *error, char *text, size_t size)
 {
     const char *name = Py_TYPE(error)->tp_name;
@@ -81,6 +83,25 @@ static void describe_gone(struct wsgi_run *run)
     run->outcome->silent = 1;
 }
 
+/* An application that makes an exception of its own of ours (`raise Mine from error`, or while it
+ * handles it) tells of nothing else. A chain may be a ring. */
+static int follows_from(PyObject *error, PyObject *own)
+{
+    int depth;
+
+    Py_XINCREF(error);
+    for (depth = 0; error != NULL && error != own && depth < CHAIN_MAX; depth++) {
+        PyObject *before = PyException_GetCause(error);
+
+        if (before == NULL)
+            before = PyException_GetContext(error);
+        Py_DECREF(error);
+        error = before;
+    }
+    Py_XDECREF(error);
+    return error != NULL && error == own;
+}
+
 /* No failure of the application but of its time: 504, no traceback, and no request_exception. */
 static int is_timeout(const struct wsgi_run *run, PyObject *error)
 {
@@ -99,7 +120,7 @@ void wsgi_error_outcome(struct wsgi_run *run, const char *doing)
         return;
     is_own = error == run->own_error;
     run->outcome->truncated = run->head_sent;
-    if (is_own && run->own_silent) {
+    if (run->own_silent && follows_from(error, run->own_error)) {
         describe_gone(run);
         Py_DECREF(error);
         return;

@@ -237,8 +237,26 @@ def test_every_key_becomes_a_directive(module: Module, tmp_path: Path) -> None:
     expected += table["__mod_wsgi_site_written_directives"]
     assert [name for name in expected if f"{name} " not in written] == []
 
+    assert "processes=2" in written
+
     def configure(layout: Layout) -> str:
         return f"Include {sites}/*.conf\n"
 
     proof = prove(configure, modules=("authz_host", "authn_core", "authz_user", "auth_basic"))
     assert proof.status == 0, f"{proof.output}\n{written}"
+
+
+def test_one_process_is_not_spelt_out(tmp_path: Path) -> None:
+    """R22: the option alone makes wsgi.multiprocess true, whatever its number."""
+    site = {
+        "name": "one",
+        "server_name": "one.invalid",
+        "process_group": "one",
+        "application": {"url": "/", "script": "/a"},
+    }
+    sites = render(tmp_path, {}, site)
+    (line,) = [
+        line for path in sites.iterdir() for line in path.read_text().splitlines() if "WSGIDaemonProcess" in line
+    ]
+    assert "threads=15" in line
+    assert "processes" not in line

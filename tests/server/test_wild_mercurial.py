@@ -137,7 +137,6 @@ def started(request: pytest.FixtureRequest, module: Module) -> Iterator[tuple[Do
     """One server per configuration."""
     assert module.path
     with serving(request.param, make_repositories) as server:
-        server.allow("no effect in this version: maximum-requests")
         yield request.param, server
 
 
@@ -151,7 +150,6 @@ def site(started: tuple[Documented, Server]) -> Iterator[Server]:
     """The server; its log is checked after each test."""
     server = started[1]
     server.forget_logs()
-    server.allow("no effect in this version: maximum-requests")
     yield server
     server.check_logs()
 

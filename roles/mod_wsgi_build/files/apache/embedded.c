@@ -264,7 +264,7 @@ static int exchange_file(void *context, int descriptor, uint64_t offset, uint64_
 {
     struct exchange *exchange = context;
 
-    return gone_if(wsgi_response_file(exchange->response, descriptor, offset, length, 0));
+    return gone_if(wsgi_response_file(exchange->response, descriptor, offset, length, 1));
 }
 
 static int exchange_flush(void *context)

@@ -2,6 +2,7 @@
 #include "response.h"
 
 #include "body.h"
+#include "conditions.h"
 #include "config.h"
 #include "filebucket.h"
 #include "log.h"
@@ -232,6 +233,15 @@ static int means_gone(const struct wsgi_response *response, apr_status_t rv)
     return r->connection->aborted && !APR_STATUS_IS_EOF(rv) && rv != EIO;
 }
 
+/* Asked once: not every filter passes on that a file could not be read. */
+static int has_file_failed(struct wsgi_response *response)
+{
+    apr_bucket *witness = response->witness;
+
+    response->witness = NULL;
+    return witness != NULL && wsgi_file_has_failed(witness);
+}
+
 /* Passes everything held to the filters. 0, or -1: the client is gone, or `spoilt` says why. */
 static int pass(struct wsgi_response *response)
 {
@@ -240,7 +250,15 @@ static int pass(struct wsgi_response *response)
 
     apr_brigade_cleanup(response->out);
     response->held = 0;
+    if (has_file_failed(response)) {
+        response->is_told = 1;
+        response->spoilt = rv != APR_SUCCESS ? rv : APR_EOF;
+        return -1;
+    }
     if (rv == APR_SUCCESS && !r->connection->aborted)
+        return 0;
+    /* httpd's own page, because no range fits, is no failure. */
+    if (rv == AP_FILTER_ERROR && response->ends_with_file && !r->connection->aborted)
         return 0;
     if (means_gone(response, rv))
         response->gone = 1;
@@ -342,59 +360,6 @@ int wsgi_response_bucket(struct wsgi_response *response, apr_bucket *bucket, int
     return pass_if_due(response, flush);
 }
 
-/* In embedded mode the kernel may send the file itself, when WSGIEnableSendfile and EnableSendfile
- * are both On. */
-static apr_bucket *file_bucket(const struct wsgi_response *response, int descriptor,
-                               apr_uint64_t offset, apr_uint64_t size)
-{
-    request_rec *r = response->r;
-    const core_dir_config *core = ap_get_core_module_config(r->per_dir_config);
-    apr_bucket *bucket = NULL;
-
-    if (!response->is_daemon && wsgi_config_directory(r)->enable_sendfile == 1 &&
-        core->enable_sendfile == ENABLE_SENDFILE_ON)
-        bucket = wsgi_file_bucket_sendfile(descriptor, offset, size, r->pool,
-                                           r->connection->bucket_alloc);
-    if (bucket != NULL)
-        return bucket;
-    return wsgi_file_bucket_create(descriptor, offset, size, r->connection->bucket_alloc);
-}
-
-int wsgi_response_file(struct wsgi_response *response, int descriptor, apr_uint64_t offset,
-                       apr_uint64_t length, int flush)
-{
-    struct stat file;
-    apr_uint64_t size;
-    int own;
-
-    if (is_answered(response))
-        return -1;
-    if (fstat(descriptor, &file) != 0 || !S_ISREG(file.st_mode) || file.st_size < 0)
-        return pass_if_due(response, flush);
-    size = (apr_uint64_t)file.st_size;
-    size = offset < size ? size - offset : 0;
-    size = accept_bytes(response, length < size ? length : size);
-    own = size > 0 ? fcntl(descriptor, F_DUPFD_CLOEXEC, 3) : -1;
-    if (own < 0) {
-        response->sent -= (apr_int64_t)size; /* missing bytes make the response a short one */
-        return pass_if_due(response, flush);
-    }
-    response->unflushed = 0; /* filters read a file piece by piece, it does not pile up */
-    APR_BRIGADE_INSERT_TAIL(response->out, file_bucket(response, own, offset, size));
-    if (response->keeps || (response->held_max > HELD_MAX && !flush))
-        return 0;
-    return pass_all(response, flush);
-}
-
-int wsgi_response_flush(struct wsgi_response *response)
-{
-    if (is_answered(response))
-        return -1;
-    if (!response->head_seen || is_discarded(response))
-        return 0;
-    return pass_flushed(response);
-}
-
 int wsgi_response_yield(struct wsgi_response *response)
 {
     int is_due = response->held > 0 || response->unflushed > 0 || !response->r->sent_bodyct;
@@ -459,6 +424,151 @@ static void reset_on_close(request_rec *r)
     r->connection->aborted = 1;
 }
 
+static void log_spoilt(const struct wsgi_response *response)
+{
+    struct wsgi_outcome failure = {0};
+    char words[128];
+
+    wsgi_outcome_fail(&failure, HTTP_INTERNAL_SERVER_ERROR, WSGI_CODE_OUTPUT_FAILED,
+                      "the response was cut, the connection with it: an output filter failed, or "
+                      "a file became shorter while it was sent: %s",
+                      apr_strerror(response->spoilt, words, sizeof(words)));
+    log_failure(response, &failure);
+}
+
+/* ---- files --------------------------------------------------------------------------------- */
+
+/* In embedded mode the kernel may send the file itself, when WSGIEnableSendfile and EnableSendfile
+ * are both On. */
+static int may_send_itself(const struct wsgi_response *response)
+{
+    request_rec *r = response->r;
+    const core_dir_config *core = ap_get_core_module_config(r->per_dir_config);
+
+    return !response->is_daemon && wsgi_config_directory(r)->enable_sendfile == 1 &&
+           core->enable_sendfile == ENABLE_SENDFILE_ON;
+}
+
+/* Takes over the descriptor. NULL, or who knows afterwards whether it could be read. */
+static apr_bucket *add_file(struct wsgi_response *response, int descriptor, apr_uint64_t offset,
+                            apr_uint64_t size)
+{
+    apr_bucket *witness = NULL;
+
+    if (!may_send_itself(response) ||
+        wsgi_file_append_sendfile(response->out, response->r->pool, descriptor, offset, size) != 0)
+        wsgi_file_append(response->out, response->r, descriptor, offset, size, &witness);
+    return witness;
+}
+
+/* A filter could not read the file, which has become shorter; its bucket said so. */
+static void break_off(struct wsgi_response *response)
+{
+    request_rec *r = response->r;
+    apr_bucket_alloc_t *list = r->connection->bucket_alloc;
+
+    r->connection->keepalive = AP_CONN_CLOSE;
+    if (r->connection->master == NULL) {
+        reset_on_close(r);
+        return;
+    }
+    APR_BRIGADE_INSERT_TAIL(response->out,
+                            ap_bucket_error_create(HTTP_BAD_GATEWAY, NULL, r->pool, list));
+    APR_BRIGADE_INSERT_TAIL(response->out, apr_bucket_eos_create(list));
+    pass(response);
+}
+
+/* A condition of the client is not met: head only. */
+static void drop_body(struct wsgi_response *response, int status)
+{
+    request_rec *r = response->r;
+
+    apr_brigade_cleanup(response->out);
+    r->status = status;
+    r->status_line = NULL;
+    apr_table_unset(r->headers_out, "Content-Length");
+}
+
+/* What cannot be passed on is not all of the file; the end was said already. */
+static int end_too_early(struct wsgi_response *response)
+{
+    keep_out_of_caches(response->r);
+    note_end(response, response->gone ? "client-left" : "cut");
+    if (response->gone)
+        return -1;
+    if (!response->is_told)
+        log_spoilt(response);
+    if (!response->r->connection->aborted)
+        break_off(response);
+    return -1;
+}
+
+/* The file is the whole body. httpd answers ranges of a body that comes with its end in one
+ * brigade, so this is the end of the response: what follows is only how the application ends. */
+static int end_with_file(struct wsgi_response *response)
+{
+    request_rec *r = response->r;
+    int status = wsgi_conditions_apply(r) ? wsgi_conditions_check(r) : OK;
+
+    if (status != OK)
+        drop_body(response, status);
+    APR_BRIGADE_INSERT_TAIL(response->out, apr_bucket_eos_create(r->connection->bucket_alloc));
+    return pass(response) == 0 ? 0 : end_too_early(response);
+}
+
+/* Nothing is left lying in httpd's own buffer. ap_flush_conn() would end the connection, too. */
+static int flush_connection(struct wsgi_response *response)
+{
+    conn_rec *c = response->r->connection;
+
+    APR_BRIGADE_INSERT_TAIL(response->out, apr_bucket_flush_create(c->bucket_alloc));
+    ap_pass_brigade(c->output_filters, response->out);
+    apr_brigade_cleanup(response->out);
+    response->gone = c->aborted;
+    return response->gone ? -1 : 0;
+}
+
+int wsgi_response_file(struct wsgi_response *response, int descriptor, apr_uint64_t offset,
+                       apr_uint64_t length, int flush)
+{
+    struct stat file;
+    apr_uint64_t size;
+    int own;
+
+    if (is_answered(response) || (response->witness != NULL && pass(response) != 0))
+        return -1;
+    if (fstat(descriptor, &file) != 0 || !S_ISREG(file.st_mode) || file.st_size < 0)
+        return pass_if_due(response, flush);
+    size = (apr_uint64_t)file.st_size;
+    size = offset < size ? size - offset : 0;
+    size = accept_bytes(response, length < size ? length : size);
+    own = size > 0 ? fcntl(descriptor, F_DUPFD_CLOEXEC, 3) : -1;
+    if (own < 0 && size > 0) {
+        response->sent -= (apr_int64_t)size; /* missing bytes make the response a short one */
+        return pass_if_due(response, flush);
+    }
+    response->unflushed = 0; /* filters read a file piece by piece, it does not pile up */
+    if (own >= 0)
+        response->witness = add_file(response, own, offset, size);
+    response->ends_with_file = !is_discarded(response) && response->promised == (apr_int64_t)size &&
+                               response->sent == response->promised &&
+                               wsgi_conditions_offer_ranges(response->r);
+    return flush ? wsgi_response_flush(response) : 0;
+}
+
+int wsgi_response_flush(struct wsgi_response *response)
+{
+    if (is_answered(response))
+        return -1;
+    if (!response->head_seen || is_discarded(response))
+        return 0;
+    if (!response->ends_with_file)
+        return pass_flushed(response);
+    return end_with_file(response) == 0 ? flush_connection(response) : -1;
+}
+
+/* ---- failures ------------------------------------------------------------------------------ */
+
 /* The error bucket makes httpd leave out the last chunk (HTTP/1.1) or reset the stream (HTTP/2).
  * The head has to be out before, else it would become an error page. */
 static int cut(struct wsgi_response *response)
@@ -494,14 +604,9 @@ static int fail_and_cut(struct wsgi_response *response, const struct wsgi_outcom
 
 static int cut_spoilt(struct wsgi_response *response)
 {
-    struct wsgi_outcome failure = {0};
-    char words[128];
-
-    wsgi_outcome_fail(&failure, HTTP_INTERNAL_SERVER_ERROR, WSGI_CODE_OUTPUT_FAILED,
-                      "the response was cut, the connection with it: an output filter failed, or "
-                      "a file became shorter while it was sent: %s",
-                      apr_strerror(response->spoilt, words, sizeof(words)));
-    return fail_and_cut(response, &failure);
+    if (!response->is_told)
+        log_spoilt(response);
+    return cut(response);
 }
 
 static int cut_gone(struct wsgi_response *response)
@@ -617,6 +722,10 @@ static int finish(struct wsgi_response *response)
 {
     request_rec *r = response->r;
 
+    if (response->ends_with_file) {
+        end_with_file(response);
+        return OK;
+    }
     if (response->is_streamed && response->held > 0 && pass(response) != 0)
         return conclude_failed(response);
     APR_BRIGADE_INSERT_TAIL(response->out, apr_bucket_eos_create(r->connection->bucket_alloc));
@@ -648,7 +757,7 @@ static int conclude(struct wsgi_response *response, const struct wsgi_outcome *o
     return response->redirect != NULL ? follow(response) : finish(response);
 }
 
-int wsgi_response_end(struct wsgi_response *response, const struct wsgi_outcome *outcome)
+static int end(struct wsgi_response *response, const struct wsgi_outcome *outcome)
 {
     struct wsgi_outcome failure = {0};
 
@@ -666,4 +775,12 @@ int wsgi_response_end(struct wsgi_response *response, const struct wsgi_outcome 
     wsgi_outcome_fail(&failure, HTTP_INTERNAL_SERVER_ERROR, WSGI_CODE_BAD_RESULT,
                       "the application ended without a response head");
     return refuse(response, &failure);
+}
+
+int wsgi_response_end(struct wsgi_response *response, const struct wsgi_outcome *outcome)
+{
+    int status = end(response, outcome);
+
+    has_file_failed(response); /* one that was not passed on is still open */
+    return status;
 }

@@ -20,6 +20,9 @@ struct wsgi_response {
     int keeps;             /* what comes is kept for wsgi_response_end(): the last is there */
     int status;            /* as the application gave it; a filter may make another one of it */
     apr_status_t spoilt;   /* why the filters could not pass something on; dropped likewise */
+    int ends_with_file;    /* the file in `out` is the whole body */
+    apr_bucket *witness;   /* of the file in `out`, see filebucket.h; NULL when there is none */
+    int is_told;           /* of a file that became shorter: the log has its line */
     int is_daemon;         /* apply the CGI-like rules of daemon mode (behaviour reference 4.7) */
     const char *redirect;  /* daemon mode: Location "/..." with status 200, else NULL */
     int replaced;          /* WSGIErrorOverride: httpd's own page instead of this response */
@@ -46,7 +49,9 @@ int wsgi_response_head(struct wsgi_response *response, const void *block, size_t
 int wsgi_response_data(struct wsgi_response *response, const void *data, size_t size, int flush);
 /* As above with the bytes in a bucket of r->connection->bucket_alloc (no second copy). */
 int wsgi_response_bucket(struct wsgi_response *response, apr_bucket *bucket, int flush);
-/* `descriptor` is duplicated; regular files only, clamped to the size now; never mapped. */
+/* `descriptor` is duplicated; regular files only, clamped to the size now; never mapped. A file
+ * that is the whole body ends the response: httpd then answers ranges, and conditions if there
+ * are validators. */
 int wsgi_response_file(struct wsgi_response *response, int descriptor, apr_uint64_t offset,
                        apr_uint64_t length, int flush);
 int wsgi_response_flush(struct wsgi_response *response);

@@ -274,14 +274,18 @@ static enum step output_failed(struct wsgi_relay *x)
  * from its coming: blocks that come fast leave together, and one that is followed by a pause
  * is not held up by more than that. The end of the response lets everything go at once.
  */
-static void flush_later(struct wsgi_relay *x)
+static void start_delay(struct wsgi_relay *x)
 {
-    if (!(x->frame.flags & WSGI_FLAG_FLUSH)) {
-        return;
-    }
-    x->response->is_streamed = 1;
     if (!x->flush_at) {
         x->flush_at = x->progress + apr_time_from_msec(x->group->response_flush_delay);
+    }
+}
+
+static void flush_later(struct wsgi_relay *x)
+{
+    if (x->frame.flags & WSGI_FLAG_FLUSH) {
+        x->response->is_streamed = 1;
+        start_delay(x);
     }
 }
 
@@ -495,10 +499,9 @@ static enum step take_file(struct wsgi_relay *x, const unsigned char *payload)
         close(fd);
         return violation(x, x->head_seen ? "a FILE with a bad range" : "a FILE before HEAD");
     }
-    x->response->keeps = is_last(x, x->frame.length);
     result = wsgi_response_file(x->response, fd, range.offset, range.length, 0);
     close(fd);
-    flush_later(x);
+    start_delay(x);
     return result < 0 ? output_failed(x) : STEP_ON;
 }
 

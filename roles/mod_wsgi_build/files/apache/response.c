@@ -717,7 +717,13 @@ static int conclude_failed(struct wsgi_response *response)
 }
 
 /* With the end in the same brigade httpd would count, and answer ranges: then framing and status
- * of a streamed response would depend on how fast its blocks came. */
+ * of a streamed response would depend on how fast its blocks came, and the same for a file whose
+ * ranges the application does not want. */
+static int has_parts(const struct wsgi_response *response)
+{
+    return response->witness != NULL || (response->is_streamed && response->held > 0);
+}
+
 static int finish(struct wsgi_response *response)
 {
     request_rec *r = response->r;
@@ -726,7 +732,7 @@ static int finish(struct wsgi_response *response)
         end_with_file(response);
         return OK;
     }
-    if (response->is_streamed && response->held > 0 && pass(response) != 0)
+    if (has_parts(response) && pass(response) != 0)
         return conclude_failed(response);
     APR_BRIGADE_INSERT_TAIL(response->out, apr_bucket_eos_create(r->connection->bucket_alloc));
     /* httpd would keep a small answer back while it reads what is left of the request, and the

@@ -298,7 +298,7 @@ def test_close_runs_when_the_client_leaves(host: Host) -> None:
         ("start_response('200 OK', {})", "must be a list"),
         ("start_response('200 OK', [['A', 'b']])", "tuple of name and value"),
         ("start_response('200 OK', [('A', 'b', 'c')])", "tuple of name and value"),
-        ("start_response('200 OK', [('A', 7)])", "value must be str, not int"),
+        ("start_response('200 OK', [('A', 7)])", "value of response header 'A' must be str, not int"),
         ("start_response('200 OK', [(b'A', 'b')])", "name must be str, not bytes"),
         ("start_response('200 OK', [('X-A', 'b\\r\\nc: d')])", "'X-A'"),
         ("start_response('200 OK', [('X-A', 'b\\0c')])", "'X-A'"),

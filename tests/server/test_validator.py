@@ -29,6 +29,7 @@ ELSEWHERE = {
     "errors.wsgi": "test_errors.py",
     "interpreter.wsgi": "test_interpreters.py",
     "logging.wsgi": "test_logging.py",
+    "pep.wsgi": "test_pep3333.py",
     "responses.wsgi": "test_responses.py",
 }
 # Scripts that run validated here: what is asked of them, and what the answer begins with.

@@ -47,7 +47,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     limit = metafunc.definition.get_closest_marker("modes")
     modes = limit.args if limit else MODES
     mpms = MPMS if metafunc.definition.get_closest_marker("core") else MPMS[:1]
-    cells = [(mode, mpm) for mpm in mpms for mode in modes]
+    cells: list[tuple[str, ...]] = [(mode, mpm) for mpm in mpms for mode in modes]
     # The same tests once more, each application inside wsgiref's validator.
     validated = getattr(metafunc.module, "VALIDATED", False)
     if validated and not metafunc.definition.get_closest_marker("plain"):

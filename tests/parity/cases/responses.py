@@ -58,7 +58,7 @@ def line(code: str, version: str = "1.1", method: str = "GET") -> Ask:
     return Ask(raw=f"{method} /?{quote(code)} HTTP/{version}\r\nHost: x\r\nConnection: close\r\n\r\n")
 
 
-def case(name: str, rows: str, code: str, status: int | str = 200, *, path: str = "/", **more: Any) -> Case:
+def case(name: str, rows: str, code: str, status: int | str | None = 200, *, path: str = "/", **more: Any) -> Case:
     """One case of this site; `rows` without their section."""
     wait = {"timeout": HANGS} if status == "timeout" else {}
     asked = more.pop("ask", None) or ask(code, path=path, method=more.pop("method", "GET"), **wait)

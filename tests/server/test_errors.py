@@ -17,6 +17,9 @@ from harness import Cut, Layout, RawConnection, Server, wait_until
 PORTS = 2
 
 
+VALIDATED = True
+
+
 def unreadable(layout: Layout) -> Path:
     """A script that is there and that Apache's user may not read."""
     path = layout.write_app("unreadable.wsgi", "application = None\n")

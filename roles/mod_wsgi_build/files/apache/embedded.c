@@ -212,10 +212,15 @@ struct exchange {
 static ssize_t exchange_read(void *context, void *buffer, size_t size)
 {
     struct exchange *exchange = context;
-    ssize_t got = wsgi_body_read(exchange->body, buffer, size, 0);
 
-    if (got >= 0 || errno != EAGAIN)
-        return got;
+    /* Only a blocking read makes httpd send the 100, and a body taken without it closes the
+     * connection. */
+    if (!exchange->r->expecting_100) {
+        ssize_t got = wsgi_body_read(exchange->body, buffer, size, 0);
+
+        if (got >= 0 || errno != EAGAIN)
+            return got;
+    }
     if (exchange->response->held > 0 && wsgi_response_flush(exchange->response) != 0) {
         errno = EPIPE;
         return -1;

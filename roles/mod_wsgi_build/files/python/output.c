@@ -637,9 +637,24 @@ static int send_result(struct wsgi_run *run, PyObject *result)
     return send_iterable(run, result);
 }
 
+/* The response stands; the failure is the log's. */
+static void close_failed(struct wsgi_run *run, enum wsgi_code code)
+{
+    PyObject *error = wsgi_compat_error_take();
+
+    wsgi_log_attached(WSGI_LOG_ERR, "WSGI%04d: close() of the iterable of the application in %s %s",
+                      code, run->call.script,
+                      code == WSGI_CODE_CLOSE_LOOKUP ? "cannot be looked up" : "failed");
+    if (error != NULL) {
+        wsgi_error_log(run->interp, error);
+        wsgi_events_exception(run, error);
+    }
+    Py_XDECREF(error);
+}
+
 static void close_result(struct wsgi_run *run, PyObject *result)
 {
-    PyObject *close, *done = NULL, *error;
+    PyObject *close, *done;
 
     if (PyList_CheckExact(result) || PyTuple_CheckExact(result))
         return;
@@ -648,21 +663,16 @@ static void close_result(struct wsgi_run *run, PyObject *result)
         PyErr_Clear();
         return;
     }
-    if (close != NULL)
-        done = wsgi_compat_call_no_args(close);
-    if (done == NULL) {
-        /* The response stands; the failure is the log's. */
-        error = wsgi_compat_error_take();
-        wsgi_log_attached(WSGI_LOG_ERR, "close() of the iterable of the application in %s failed",
-                          run->call.script);
-        if (error != NULL) {
-            wsgi_error_log(run->interp, error);
-            wsgi_events_exception(run, error);
-        }
-        Py_XDECREF(error);
+    if (close == NULL) {
+        close_failed(run, WSGI_CODE_CLOSE_LOOKUP);
+        return;
     }
+    done = wsgi_compat_call_no_args(close);
+    if (done == NULL)
+        close_failed(run, PyErr_ExceptionMatches(PyExc_SystemExit) ? WSGI_CODE_APPLICATION_EXIT
+                                                                   : WSGI_CODE_APPLICATION_RAISED);
     Py_XDECREF(done);
-    Py_XDECREF(close);
+    Py_DECREF(close);
 }
 
 int wsgi_output_result(struct wsgi_run *run, PyObject *result)

@@ -211,11 +211,12 @@ static int renew_errors(struct wsgi_interp *interp)
     PyObject *buffer = PyObject_GetAttr(o->errors, o->word_buffer);
     PyObject *former = o->errors, *fresh;
 
-    if (buffer != NULL) {
+    if (buffer != NULL && buffer != Py_None) {
         Py_DECREF(buffer);
         return 0;
     }
     PyErr_Clear();
+    Py_XDECREF(buffer);
     fresh = wsgi_stream_new(interp, WSGI_STREAM_ERRORS);
     if (fresh == NULL)
         return -1;

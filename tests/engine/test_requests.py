@@ -592,7 +592,13 @@ def test_boundaries_of_frames(host: Host) -> None:
 
 @pytest.mark.parametrize(
     ("aux", "status", "words"),
-    [(408, 408, "slowly"), (413, 413, "larger"), (400, 400, "malformed"), (0, 500, "cannot be read")],
+    [
+        (408, 408, "slowly"),
+        (413, 413, "larger"),
+        (400, 400, "malformed"),
+        (1, 400, "too early"),
+        (0, 500, "cannot be read"),
+    ],
 )
 def test_aborted_body(host: Host, aux: int, status: int, words: str) -> None:
     from wirefront import ABORT, MORE_BODY
@@ -600,8 +606,9 @@ def test_aborted_body(host: Host, aux: int, status: int, words: str) -> None:
     script = host.script(ECHO)
     sticky = host.script(
         app(
-            OK
-            + "r = []\nfor _ in range(2):\n    try:\n        environ['wsgi.input'].read()\n    except OSError as e:\n        r.append(str(e))\n"
+            OK + "i = environ['wsgi.input']\nr = []\n"
+            "for f in (i.read, i.read, i.readlines, i.readline, lambda: next(i), lambda: i.read(0), lambda: i.readline(0)):\n"
+            "    try:\n        f()\n    except OSError as e:\n        r.append(str(e))\n"
             "return [repr(r).encode()]"
         ),
         "sticky.wsgi",
@@ -612,10 +619,68 @@ def test_aborted_body(host: Host, aux: int, status: int, words: str) -> None:
         answer = front.collect()
         assert (answer.end.status, answer.end.code) == (status, 126)
         assert words in answer.end.cause
+        assert answer.end.silent == (aux == 1), "half a body is the client's affair"
+        assert "Traceback" not in answer.log_text
         front.begin(request_block(sticky, body=-1), b"part", MORE_BODY)
         front.body(b"", ABORT, aux)
         answer = front.collect()
-        assert answer.body.count(words.encode()) == 2
+        assert answer.body.count(words.encode()) == 7, "it fails for ever"
+
+
+def test_what_came_before_the_end_of_a_cut_body(host: Host) -> None:
+    from wirefront import ABORT, MORE_BODY
+
+    script = host.script(
+        app(
+            OK + "i = environ['wsgi.input']\nr = [i.readline(), i.read(2)]\ntry:\n    i.read(2)\n"
+            "except OSError:\n    r.append('OSError')\nreturn [repr(r).encode()]"
+        )
+    )
+    with host.start().front() as front:
+        front.begin(request_block(script, body=100), b"on", MORE_BODY)
+        front.body(b"e\ntwo")
+        front.body(b"", ABORT, 1)
+        answer = front.collect()
+        assert_fine(answer)
+        assert answer.body == repr([b"one\n", b"tw", "OSError"]).encode()
+
+
+def without_logs(answer: Answer) -> list[str]:
+    return [kind for kind in answer.types() if kind != "LOG"]
+
+
+def test_read_0_asks_for_the_body_once(host: Host) -> None:
+    """A client that waits for 100 Continue is told by the first call, and nothing is waited for."""
+    from wirefront import EXPECT, MORE_BODY
+
+    script = host.script(app(OK + "i = environ['wsgi.input']\nreturn [i.read(0) + i.read(0) + b'done']"))
+    with host.start().front() as front:
+        for _ in range(2):
+            front.begin(request_block(script, body=10), flags=MORE_BODY | EXPECT)
+            answer = front.collect()
+            assert answer.body == b"done"
+            assert without_logs(answer) == ["WANT", "HEAD", "DATA", "END"]
+        # Nobody waits: there is nothing to tell.
+        front.begin(request_block(script, body=10), b"abc", flags=MORE_BODY)
+        assert "WANT" not in front.collect().types()
+
+
+@pytest.mark.parametrize("ops", ["i.readline(0)", "i.close()", "iter(i)"])
+def test_calls_that_read_nothing_ask_for_nothing(host: Host, ops: str) -> None:
+    from wirefront import EXPECT, MORE_BODY
+
+    script = host.script(app(OK + f"i = environ['wsgi.input']\n{ops}\nreturn [b'done']"))
+    with host.start().front() as front:
+        front.begin(request_block(script, body=10), flags=MORE_BODY | EXPECT)
+        assert "WANT" not in front.collect().types()
+
+
+def test_small_body_needs_no_frame_but_the_request(host: Host) -> None:
+    with host.start().front() as front:
+        front.begin(request_block(host.script(ECHO), body=60_000), payload(60_000))
+        answer = front.collect()
+        assert answer.body == payload(60_000)
+        assert without_logs(answer) == ["HEAD", "DATA", "END"]
 
 
 def test_unread_body_does_not_disturb_the_next_request(host: Host) -> None:

@@ -33,6 +33,14 @@ void wsgi_body_init(struct wsgi_body *body, request_rec *r)
     body->finished = !body->present;
 }
 
+/* httpd's filter may have answered the client itself, which then may have left: its status counts. */
+static int answered_with(const request_rec *r)
+{
+    if (r->status == HTTP_REQUEST_ENTITY_TOO_LARGE)
+        return EFBIG;
+    return r->status == HTTP_REQUEST_TIME_OUT ? ETIMEDOUT : EBADMSG;
+}
+
 /* The errno of struct wsgi_transport.read for what a filter or bucket said. */
 static int failure_of(const request_rec *r, apr_status_t rv)
 {
@@ -40,20 +48,28 @@ static int failure_of(const request_rec *r, apr_status_t rv)
         return ETIMEDOUT;
     if (APR_STATUS_IS_ENOSPC(rv))
         return EFBIG;
-    if (r->connection->aborted || APR_STATUS_IS_EOF(rv) || rv == APR_INCOMPLETE ||
-        APR_STATUS_IS_ECONNRESET(rv) || APR_STATUS_IS_ECONNABORTED(rv) || APR_STATUS_IS_EPIPE(rv))
+    if (r->eos_sent)
+        return answered_with(r);
+    if (r->connection->aborted || APR_STATUS_IS_ECONNRESET(rv) || APR_STATUS_IS_ECONNABORTED(rv) ||
+        APR_STATUS_IS_EPIPE(rv))
         return EPIPE;
+    /* Half-closed or gone: only an answer will show which. */
+    if (APR_STATUS_IS_EOF(rv) || rv == APR_INCOMPLETE)
+        return ENODATA;
     if (APR_STATUS_IS_EGENERAL(rv) || APR_STATUS_IS_EINVAL(rv))
         return EBADMSG;
-    if (rv != AP_FILTER_ERROR)
-        return EIO;
-    /* The filter has answered the client itself; r->status says what. */
-    return r->status == HTTP_REQUEST_ENTITY_TOO_LARGE ? EFBIG : EBADMSG;
+    return rv == AP_FILTER_ERROR ? answered_with(r) : EIO;
+}
+
+void wsgi_body_fail(struct wsgi_body *body, int error)
+{
+    body->failed = error;
+    body->r->connection->keepalive = AP_CONN_CLOSE;
 }
 
 static ssize_t fail(struct wsgi_body *body, int error)
 {
-    body->failed = error;
+    wsgi_body_fail(body, error);
     errno = error;
     return -1;
 }
@@ -111,6 +127,23 @@ static ssize_t take(struct wsgi_body *body, void *buffer, size_t size, int block
     return (ssize_t)length;
 }
 
+/* httpd would do it at a blocking read, which is too late for read(0), and for a daemon, whose
+ * answer must not wait for the client. */
+void wsgi_body_want(struct wsgi_body *body)
+{
+    request_rec *r = body->r;
+    int status = r->status;
+
+    if (!body->present || !r->expecting_100)
+        return;
+    if (!r->sent_bodyct && !r->eos_sent) {
+        r->status = HTTP_CONTINUE;
+        ap_send_interim_response(r, 0);
+        r->status = status;
+    }
+    r->expecting_100 = 0;
+}
+
 ssize_t wsgi_body_read(struct wsgi_body *body, void *buffer, size_t size, int block)
 {
     size_t done = 0;
@@ -119,6 +152,8 @@ ssize_t wsgi_body_read(struct wsgi_body *body, void *buffer, size_t size, int bl
         errno = body->failed;
         return -1;
     }
+    if (block)
+        wsgi_body_want(body);
     while (done == 0 && !body->finished) {
         if ((body->brigade == NULL || APR_BRIGADE_EMPTY(body->brigade)) && refill(body, block) != 0)
             return -1;
@@ -134,6 +169,8 @@ ssize_t wsgi_body_read(struct wsgi_body *body, void *buffer, size_t size, int bl
         }
     }
     body->taken += (apr_off_t)done;
+    if (done > 0)
+        body->r->expecting_100 = 0; /* this client did not wait */
     return (ssize_t)done;
 }
 
@@ -145,9 +182,28 @@ int wsgi_body_status(const struct wsgi_body *body)
     case EFBIG:
         return HTTP_REQUEST_ENTITY_TOO_LARGE;
     case EBADMSG:
+    case ENODATA:
     case EPIPE:
         return HTTP_BAD_REQUEST;
     default:
         return HTTP_INTERNAL_SERVER_ERROR;
+    }
+}
+
+const char *wsgi_body_problem(const struct wsgi_body *body)
+{
+    switch (body->failed) {
+    case ETIMEDOUT:
+        return "the client sent its request body too slowly";
+    case EFBIG:
+        return "the request body is larger than the server allows";
+    case EBADMSG:
+        return "the request body is malformed";
+    case ENODATA:
+        return "the client ended its request body too early";
+    case EPIPE:
+        return "the client left while its request body was read";
+    default:
+        return "the request body cannot be read";
     }
 }

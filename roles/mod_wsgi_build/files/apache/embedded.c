@@ -212,20 +212,23 @@ struct exchange {
 static ssize_t exchange_read(void *context, void *buffer, size_t size)
 {
     struct exchange *exchange = context;
+    ssize_t got = wsgi_body_read(exchange->body, buffer, size, 0);
 
-    /* Only a blocking read makes httpd send the 100, and a body taken without it closes the
-     * connection. */
-    if (!exchange->r->expecting_100) {
-        ssize_t got = wsgi_body_read(exchange->body, buffer, size, 0);
-
-        if (got >= 0 || errno != EAGAIN)
-            return got;
-    }
-    if (exchange->response->held > 0 && wsgi_response_flush(exchange->response) != 0) {
+    if (got >= 0 || errno != EAGAIN)
+        return got;
+    if (wsgi_response_yield(exchange->response) != 0) {
         errno = EPIPE;
         return -1;
     }
     return wsgi_body_read(exchange->body, buffer, size, 1);
+}
+
+static void exchange_want(void *context)
+{
+    struct exchange *exchange = context;
+
+    if (exchange->r->expecting_100 && wsgi_response_yield(exchange->response) == 0)
+        wsgi_body_want(exchange->body);
 }
 
 static int exchange_head(void *context, const unsigned char *block, size_t size)
@@ -313,6 +316,7 @@ static void *exchange_native(void *context)
 
 static const struct wsgi_transport transport = {
     .read = exchange_read,
+    .want = exchange_want,
     .send_head = exchange_head,
     .send_data = exchange_data,
     .send_file = exchange_file,

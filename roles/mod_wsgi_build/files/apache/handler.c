@@ -49,6 +49,7 @@ static int run(request_rec *r, const struct wsgi_target *target, const struct ws
     else if (fits_a_frame(&vars, outcome))
         wsgi_client_run(group, r, vars.data, vars.used, &body, &response, outcome);
     response.vars = &vars;
+    response.unread = body.present && !body.finished;
     status = wsgi_response_end(&response, outcome);
     wsgi_vars_free(&vars);
     return status;

@@ -74,8 +74,8 @@ static int upload_room(struct wsgi_upload *upload, size_t room)
     return 0;
 }
 
-/* As wsgi_body_read(), but into the upload's own memory. */
-static ssize_t upload_read(struct wsgi_upload *upload, size_t limit, int block)
+/* As wsgi_body_read() without waiting, but into the upload's own memory. */
+static ssize_t upload_read(struct wsgi_upload *upload, size_t limit)
 {
     ssize_t got;
 
@@ -83,21 +83,34 @@ static ssize_t upload_read(struct wsgi_upload *upload, size_t limit, int block)
         errno = ENOMEM;
         return -1;
     }
-    got = wsgi_body_read(upload->body, upload->data + upload->used, limit, block);
+    got = wsgi_body_read(upload->body, upload->data + upload->used, limit, 0);
     if (got > 0) {
         upload->used += (size_t)got;
     }
     return got;
 }
 
-static void body_failed(const struct wsgi_body *body, struct wsgi_outcome *outcome)
+static int body_failed(const struct wsgi_body *body, struct wsgi_outcome *outcome)
 {
-    int code = body->failed ? body->failed : errno;
+    int is_gone = body->failed == EPIPE;
 
-    outcome->silent = code == EPIPE;
-    wsgi_outcome_fail(outcome, (uint16_t)wsgi_body_status(body),
-                      code == EPIPE ? WSGI_CODE_CLIENT_GONE : WSGI_CODE_BODY_READ_FAILED,
-                      "cannot read the request body: %s", strerror(code));
+    if (body->failed) {
+        outcome->silent = is_gone;
+        wsgi_outcome_fail(outcome, (uint16_t)wsgi_body_status(body),
+                          is_gone ? WSGI_CODE_CLIENT_GONE : WSGI_CODE_BODY_READ_FAILED, "%s",
+                          wsgi_body_problem(body));
+    } else {
+        wsgi_outcome_fail(outcome, HTTP_INTERNAL_SERVER_ERROR, WSGI_CODE_NO_MEMORY,
+                          "no memory for the request body");
+    }
+    return -1;
+}
+
+/* What came before it belongs to the application, which learns of the failure as it reads on;
+ * unless the client is gone, or has its answer from httpd already. */
+static int is_worth_running(const struct wsgi_body *body)
+{
+    return body->failed && body->failed != EPIPE && !body->r->eos_sent;
 }
 
 /* How much room the begin of the body will need; only a hint, filters may change its size. One
@@ -120,11 +133,10 @@ int wsgi_upload_begin(struct wsgi_upload *upload, struct wsgi_outcome *outcome)
         return 0;
     }
     while (!body->finished && upload->used < limit) {
-        ssize_t got = upload_read(upload, limit - upload->used, 0);
+        ssize_t got = upload_read(upload, limit - upload->used);
 
-        if (got < 0 && errno != EAGAIN) {
-            body_failed(body, outcome);
-            return -1;
+        if (got < 0 && errno != EAGAIN && !is_worth_running(body)) {
+            return body_failed(body, outcome);
         }
         if (got <= 0) {
             break;
@@ -295,10 +307,10 @@ static void put_body(struct wsgi_relay *x, size_t size, uint8_t flags, uint16_t 
 static void put_abort(struct wsgi_relay *x)
 {
     int status = wsgi_body_status(x->upload->body);
-    int known = status == HTTP_BAD_REQUEST || status == HTTP_REQUEST_TIME_OUT ||
-                status == HTTP_REQUEST_ENTITY_TOO_LARGE;
+    int why = status == HTTP_INTERNAL_SERVER_ERROR ? WSGI_ABORT_OTHER : status;
 
-    put_body(x, 0, WSGI_FLAG_ABORT, (uint16_t)(known ? status : 0));
+    put_body(x, 0, WSGI_FLAG_ABORT,
+             (uint16_t)(x->upload->body->failed == ENODATA ? WSGI_ABORT_CUT : why));
 }
 
 static size_t smaller(apr_uint64_t one, size_t other)
@@ -310,13 +322,12 @@ static size_t smaller(apr_uint64_t one, size_t other)
 static enum step refill(struct wsgi_relay *x, int *complete)
 {
     struct wsgi_upload *upload = x->upload;
-    int block = x->r->expecting_100; /* only a blocking read makes httpd send the 100 */
     ssize_t got;
 
     if (has_started(x)) {
         upload->used = upload->sent = 0; /* nobody else will get it */
     }
-    got = upload_read(upload, smaller(x->credit, WSGI_UPLOAD_BLOCK), block);
+    got = upload_read(upload, smaller(x->credit, WSGI_UPLOAD_BLOCK));
     if (got < 0 && errno == EAGAIN) {
         return STEP_DRY;
     }
@@ -432,13 +443,26 @@ static enum step take_reject(struct wsgi_relay *x)
     return x->head_seen ? violation(x, "REJECT after HEAD") : STEP_RETRY;
 }
 
+/* The application reads: a client that waits for that is told at once, also when the answer comes
+ * right behind (read(0)). */
+static enum step take_want(struct wsgi_relay *x)
+{
+    x->started = 1;
+    x->credit += x->frame.credit;
+    if (x->r->expecting_100) {
+        if (wsgi_response_yield(x->response) != 0) {
+            return client_gone(x);
+        }
+        wsgi_body_want(x->upload->body);
+    }
+    return STEP_ON;
+}
+
 static enum step take_frame(struct wsgi_relay *x, const unsigned char *payload)
 {
     switch (x->frame.type) {
     case WSGI_FRAME_WANT:
-        x->started = 1;
-        x->credit += x->frame.credit;
-        return STEP_ON;
+        return take_want(x);
     case WSGI_FRAME_HEAD:
         return take_head(x, payload);
     case WSGI_FRAME_FILE:
@@ -570,10 +594,19 @@ static enum step receive_some(struct wsgi_relay *x, int wait)
 
 /* ---- the pump ------------------------------------------------------------ */
 
-/* STEP_DRY, unless nothing has moved for too long. */
+/* STEP_DRY, unless nothing has moved for too long. While more of the body may be sent it is the
+ * client that is late: the application learns it, and has its own time to answer. */
 static enum step check_clock(struct wsgi_relay *x)
 {
-    return apr_time_now() - x->progress > x->r->server->timeout ? timed_out(x) : STEP_DRY;
+    if (apr_time_now() - x->progress <= x->r->server->timeout) {
+        return STEP_DRY;
+    }
+    if (!x->more_body || !x->credit || x->out_count || x->upload->body->failed) {
+        return timed_out(x);
+    }
+    wsgi_body_fail(x->upload->body, ETIMEDOUT);
+    x->progress = apr_time_now();
+    return STEP_DRY;
 }
 
 /* Nothing to send and no body to come: one blocking recvmsg does it. */

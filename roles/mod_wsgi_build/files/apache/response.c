@@ -331,6 +331,16 @@ int wsgi_response_flush(struct wsgi_response *response)
     return pass_flushed(response);
 }
 
+int wsgi_response_yield(struct wsgi_response *response)
+{
+    if (!response->head_seen)
+        return 0;
+    if ((response->held > 0 || !response->r->sent_bodyct) && wsgi_response_flush(response) != 0)
+        return -1;
+    response->r->expecting_100 = 0;
+    return 0;
+}
+
 /* ---- end ----------------------------------------------------------------------------------- */
 
 /* Without a length or chunks the end of the connection is the end of the response, and a clean
@@ -452,7 +462,12 @@ static int finish(struct wsgi_response *response)
     if (response->gone)
         return OK;
     APR_BRIGADE_INSERT_TAIL(response->out, apr_bucket_eos_create(r->connection->bucket_alloc));
-    pass(response);
+    /* httpd would keep a small answer back while it reads what is left of the request, and the
+     * client may wait for the answer before it sends that. */
+    if (response->unread)
+        pass_flushed(response);
+    else
+        pass(response);
     return OK;
 }
 

@@ -22,6 +22,7 @@ struct wsgi_response {
     apr_int64_t promised;  /* Content-Length of the head, -1 when there was none */
     const struct wsgi_vars_writer *vars; /* of the request, once it was run; else NULL */
     apr_int64_t sent; /* body bytes accepted so far; surplus over `promised` is cut */
+    int unread;       /* httpd will read the rest of the request's body after the end */
 };
 
 /* `group` NULL: embedded, or nothing runs at all. */
@@ -42,6 +43,9 @@ int wsgi_response_bucket(struct wsgi_response *response, apr_bucket *bucket, int
 int wsgi_response_file(struct wsgi_response *response, int descriptor, apr_uint64_t offset,
                        apr_uint64_t length, int flush);
 int wsgi_response_flush(struct wsgi_response *response);
+/* Before the client is waited for: it gets what was written so far, as it may not send more before
+ * it has read that. After a head there is no 100 Continue any more. */
+int wsgi_response_yield(struct wsgi_response *response);
 
 /* Ends the response as the outcome says, writes the one log line of a failure, and returns what
  * the content handler returns: OK, or a status for ErrorDocument when no head was sent.

@@ -396,6 +396,12 @@ static void give_credit(struct wsgi_connection *connection)
     wsgi_connection_flush(connection);
 }
 
+void wsgi_connection_want(struct wsgi_connection *connection)
+{
+    if (connection->more_body && connection->granted == 0)
+        give_credit(connection);
+}
+
 static int fill_head(struct wsgi_connection *connection)
 {
     while (connection->in_end - connection->in_start < WSGI_FRAME_HEAD_SIZE) {
@@ -427,9 +433,11 @@ static int discard(struct wsgi_connection *connection, size_t size)
     return 0;
 }
 
-static int abort_status(uint16_t aux)
+static int abort_problem(uint16_t aux)
 {
     switch (aux) {
+    case WSGI_ABORT_CUT:
+        return ENODATA;
     case 400:
         return EBADMSG;
     case 408:
@@ -452,7 +460,7 @@ static int accept_body(struct wsgi_connection *connection, const struct wsgi_fra
     connection->frame_last = (frame->flags & WSGI_FLAG_FIN) != 0;
     if (frame->flags & WSGI_FLAG_ABORT) {
         connection->more_body = 0;
-        return fail_body(connection, abort_status(frame->aux));
+        return fail_body(connection, abort_problem(frame->aux));
     }
     if (frame->length == 0 && connection->frame_last)
         connection->more_body = 0;

@@ -86,6 +86,8 @@ const unsigned char *wsgi_connection_begin(struct wsgi_connection *connection,
                                            const struct wsgi_frame *frame);
 /* The current request's frame is done with. */
 void wsgi_connection_end(struct wsgi_connection *connection);
+/* As struct wsgi_transport.want. */
+void wsgi_connection_want(struct wsgi_connection *connection);
 /* Body bytes as struct wsgi_transport.read. */
 ssize_t wsgi_connection_read(struct wsgi_connection *connection, void *buffer, size_t size);
 /* Looks for CANCEL or end of file without blocking. */

@@ -73,12 +73,20 @@ void wsgi_error_own(struct wsgi_run *run, uint16_t status, uint16_t code, int si
     wsgi_compat_error_restore(error);
 }
 
-/* A client that left is no failure of anybody: no traceback, and a line at debug only. */
-static void describe_gone(struct wsgi_run *run)
+/* The client's doing: no traceback. One that left or sent half a body is no failure of anybody,
+ * and a line at debug only. */
+static int is_of_client(struct wsgi_run *run, PyObject *error)
 {
-    wsgi_outcome_fail(run->outcome, 500, WSGI_CODE_CLIENT_GONE,
-                      "the client left before the response was complete");
-    run->outcome->silent = 1;
+    char text[WSGI_OUTCOME_CAUSE_MAX];
+
+    if (error != run->own_error ||
+        !(run->own_silent || run->own_code == WSGI_CODE_BODY_READ_FAILED))
+        return 0;
+    wsgi_error_describe(error, text, sizeof text);
+    wsgi_outcome_fail(run->outcome, run->own_status, run->own_code, "%s, in %s", text,
+                      run->call.script);
+    run->outcome->silent = run->own_silent;
+    return 1;
 }
 
 /* No failure of the application but of its time: 504, no traceback, and no request_exception. */
@@ -99,8 +107,9 @@ void wsgi_error_outcome(struct wsgi_run *run, const char *doing)
         return;
     is_own = error == run->own_error;
     run->outcome->truncated = run->head_sent;
-    if (is_own && run->own_silent) {
-        describe_gone(run);
+    if (is_of_client(run, error)) {
+        if (!run->own_silent)
+            wsgi_events_exception(run, error);
         Py_DECREF(error);
         return;
     }

@@ -24,13 +24,15 @@ struct input_object {
     int finished; /* the end of the body was seen */
     int failed;   /* errno of the first failure; sticky */
     int busy;     /* a thread reads; guarded by the GIL */
+    int wanted;   /* a client that waits for 100 Continue was told */
     int64_t taken;
 };
 
 PyDoc_STRVAR(input_doc, "The request body, as a binary file that can only be read forward.");
 PyDoc_STRVAR(read_doc,
              "read($self, size=-1, /)\n--\n\n"
-             "Exactly size bytes unless the body ends before; negative or None: the rest.");
+             "Exactly size bytes unless the body ends before; negative or None: the rest. The\n"
+             "first call lets a client send its body that waits for 100 Continue, also read(0).");
 PyDoc_STRVAR(readline_doc, "readline($self, size=-1, /)\n--\n\n"
                            "The next line with its end, or size bytes of it.");
 PyDoc_STRVAR(readlines_doc, "readlines($self, hint=-1, /)\n--\n\n"
@@ -38,19 +40,6 @@ PyDoc_STRVAR(readlines_doc, "readlines($self, hint=-1, /)\n--\n\n"
 PyDoc_STRVAR(close_doc, "close($self, /)\n--\n\nDoes nothing.");
 
 /* ---- reading from the host ----------------------------------------------- */
-
-static int usable(struct input_object *input)
-{
-    if (input->run == NULL)
-        PyErr_SetString(PyExc_RuntimeError, "wsgi.input was used after the end of its request");
-    else if (wsgi_process.forked)
-        PyErr_SetString(PyExc_RuntimeError, "wsgi.input was used in a forked process");
-    else if (input->busy)
-        PyErr_SetString(PyExc_RuntimeError, "wsgi.input is being read by another thread");
-    else
-        return 1;
-    return 0;
-}
 
 static uint16_t status_of(int problem)
 {
@@ -60,27 +49,77 @@ static uint16_t status_of(int problem)
     case EFBIG:
         return 413;
     case EBADMSG:
+    case ENODATA:
+    case EPIPE:
         return 400;
     default:
         return 500;
     }
 }
 
+static const char *describe(int problem)
+{
+    switch (problem) {
+    case EPIPE:
+        return "the client left while its request body was read";
+    case ENODATA:
+        return "the client ended its request body too early";
+    case ETIMEDOUT:
+        return "the client sent its request body too slowly";
+    case EFBIG:
+        return "the request body is larger than the server allows";
+    case EBADMSG:
+        return "the request body is malformed";
+    default:
+        return "the request body cannot be read";
+    }
+}
+
+/* A body that the client did not send is its own affair: said at debug only. */
 static void raise_failure(struct input_object *input)
 {
-    const char *reason = "the request body cannot be read";
+    int is_gone = input->failed == EPIPE;
 
-    if (input->failed == EPIPE)
-        reason = "the client left while its request body was read";
-    else if (input->failed == ETIMEDOUT)
-        reason = "the client sent its request body too slowly";
-    else if (input->failed == EFBIG)
-        reason = "the request body is larger than the server allows";
-    else if (input->failed == EBADMSG)
-        reason = "the request body is malformed";
-    PyErr_SetString(PyExc_OSError, reason);
-    wsgi_error_own(input->run, status_of(input->failed), WSGI_CODE_BODY_READ_FAILED,
-                   input->failed == EPIPE);
+    PyErr_SetString(PyExc_OSError, describe(input->failed));
+    wsgi_error_own(input->run, status_of(input->failed),
+                   is_gone ? WSGI_CODE_CLIENT_GONE : WSGI_CODE_BODY_READ_FAILED,
+                   is_gone || input->failed == ENODATA);
+}
+
+/* 0 with an exception. After a failure every call fails, whatever it would still find. */
+static int usable(struct input_object *input)
+{
+    if (input->run == NULL)
+        PyErr_SetString(PyExc_RuntimeError, "wsgi.input was used after the end of its request");
+    else if (wsgi_process.forked)
+        PyErr_SetString(PyExc_RuntimeError, "wsgi.input was used in a forked process");
+    else if (input->busy)
+        PyErr_SetString(PyExc_RuntimeError, "wsgi.input is being read by another thread");
+    else if (input->failed)
+        raise_failure(input);
+    else
+        return 1;
+    return 0;
+}
+
+static int may_have_more(const struct input_object *input)
+{
+    return !input->finished && (input->run->call.flags & WSGI_REQUEST_HAS_BODY) != 0;
+}
+
+/* The client need not wait any longer; nothing is waited for here. */
+static void want(struct input_object *input)
+{
+    struct wsgi_run *run = input->run;
+    PyThreadState *state;
+
+    if (input->wanted || !may_have_more(input) || run->transport->want == NULL)
+        return;
+    input->wanted = input->busy = 1;
+    state = wsgi_run_enter(run);
+    run->transport->want(run->context);
+    wsgi_run_leave(run, state);
+    input->busy = 0;
 }
 
 /* Up to `size` (> 0) bytes; 0 at the end; -1 with an exception. */
@@ -97,13 +136,9 @@ static Py_ssize_t receive(struct input_object *input, char *data, size_t size)
         usable(input);
         return -1;
     }
-    if (input->failed) {
-        raise_failure(input);
-        return -1;
-    }
-    if (input->finished || !(run->call.flags & WSGI_REQUEST_HAS_BODY))
+    if (!may_have_more(input))
         return 0;
-    input->busy = 1;
+    input->wanted = input->busy = 1;
     state = wsgi_run_enter(run);
     begun = wsgi_meter_clock(run);
     count = run->transport->read(run->context, data, size);
@@ -209,6 +244,8 @@ static PyObject *input_read(PyObject *self, PyObject *const *arguments, Py_ssize
 
     if (!usable(input) || parse_size(arguments, count, "read", &size) != 0)
         return NULL;
+    if (size == 0)
+        want(input);
     return read_bytes(input, size);
 }
 

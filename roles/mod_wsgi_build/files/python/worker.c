@@ -51,6 +51,11 @@ static ssize_t read_body(void *context, void *buffer, size_t size)
     return wsgi_connection_read(((struct exchange *)context)->connection, buffer, size);
 }
 
+static void want_body(void *context)
+{
+    wsgi_connection_want(((struct exchange *)context)->connection);
+}
+
 static int send_head(void *context, const unsigned char *block, size_t size)
 {
     struct wsgi_connection *connection = ((struct exchange *)context)->connection;
@@ -132,6 +137,7 @@ static unsigned refusals(void *context)
 
 static const struct wsgi_transport frame_transport = {
     .read = read_body,
+    .want = want_body,
     .send_head = send_head,
     .send_data = send_data,
     .send_file = send_file,

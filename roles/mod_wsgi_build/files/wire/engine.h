@@ -35,9 +35,12 @@ struct wsgi_request {
 
 struct wsgi_transport {
     /* Up to `size` (> 0) body bytes; blocks until at least one is there. 0: complete end of the
-     * body. -1 with errno: EPIPE client gone, ETIMEDOUT 408, EFBIG 413, EBADMSG malformed,
-     * EIO another failure. */
+     * body. -1 with errno: EPIPE client gone, ENODATA the client ended it early (400, it may still
+     * read the answer), ETIMEDOUT 408, EFBIG 413, EBADMSG malformed, EIO another failure. */
     ssize_t (*read)(void *context, void *buffer, size_t size);
+    /* The application is about to read: a client that waits for 100 Continue is told, nothing is
+     * waited for. Once; the first read() does the same. May be NULL. */
+    void (*want)(void *context);
     /* The checked head block (head.h). Once, before any data. The block stays the caller's. */
     int (*send_head)(void *context, const unsigned char *block, size_t size);
     /* Consumes (copies or sends) the bytes before it returns. -1 with errno EPIPE: client gone. */

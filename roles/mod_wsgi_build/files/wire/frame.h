@@ -71,9 +71,14 @@ enum wsgi_frame_type {
 #define WSGI_FLAG_MORE_BODY 0x01u /* REQUEST: BODY frames follow */
 #define WSGI_FLAG_EXPECT 0x02u    /* REQUEST: client sent Expect: 100-continue, initial credit 0 */
 #define WSGI_FLAG_FIN 0x04u       /* BODY: the body is complete */
-#define WSGI_FLAG_ABORT 0x08u /* BODY: the body was cut; aux = HTTP status (400, 408, 413) or 0 */
-#define WSGI_FLAG_FLUSH 0x10u /* DATA, FILE: pass on to the client now */
+#define WSGI_FLAG_ABORT                                                                            \
+    0x08u /* BODY: it does not come whole; aux = WSGI_ABORT_* or an HTTP status */
+#define WSGI_FLAG_FLUSH 0x10u     /* DATA, FILE: pass on to the client now */
 #define WSGI_FLAG_TRUNCATED 0x20u /* END: the response must not look complete */
+
+/* Why a body does not come whole (aux of BODY with ABORT); else 400 malformed, 408, 413. */
+#define WSGI_ABORT_OTHER 0
+#define WSGI_ABORT_CUT 1 /* the client ended it early, and may still read an answer */
 
 /* Why a request did not start (aux of REJECT). */
 enum wsgi_reject {

@@ -30,6 +30,7 @@ static void test_status_lines(void **state)
         {TEXT("200 O\nK"), WSGI_HEAD_STATUS_BYTES},
         {TEXT("200 O\0K"), WSGI_HEAD_STATUS_BYTES},
         {TEXT("200 OK\r"), WSGI_HEAD_STATUS_BYTES},
+        {TEXT("200 O\tK"), WSGI_HEAD_STATUS_BYTES},
         {TEXT("200 O\x7fK"), WSGI_HEAD_STATUS_BYTES},
     };
     size_t i;

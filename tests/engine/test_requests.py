@@ -118,6 +118,12 @@ def test_two_requests_do_not_share_an_environ(host: Host) -> None:
         ("iter([b'x' * 200000])", b"x" * 200000, None),
         ("type('L', (list,), {})([b'a', b'b'])", b"ab", None),
         ("[type('B', (bytes,), {})(b'sub')]", b"sub", "3"),
+        ("type('L', (list,), {'__iter__': lambda s: iter([b'own'])})([b'not this'])", b"own", None),
+        ("type('T', (tuple,), {'__iter__': lambda s: iter([b'own'])})([b'not this'])", b"own", None),
+        ("type('I', (), {'__getitem__': lambda s, i: [b'a', b'b'][i], '__len__': lambda s: 7})()", b"ab", None),
+        ("{b'a': 1, b'b': 2}", b"ab", None),
+        ("b''", b"", "0"),
+        ("''", b"", "0"),
     ],
 )
 def test_results(host: Host, result: str, body: bytes, length: str | None) -> None:
@@ -240,6 +246,65 @@ def test_close_that_fails_is_logged(host: Host) -> None:
     assert "KeyError: 'no'" in answer.log_text
 
 
+@pytest.mark.parametrize(
+    ("made", "code", "words"),
+    [
+        ("Bad([b'x'], KeyError('no'))", 174, "KeyError: 'no'"),
+        ("Bad([b'x'], AttributeError('no'))", 174, "AttributeError: no"),
+        ("Bad([b'x'], SystemExit('no'))", 175, "SystemExit: no"),
+        ("type('C', (list,), {'close': 7})([b'x'])", 174, "TypeError: 'int' object is not callable"),
+        ("type('C', (list,), {'close': None})([b'x'])", 174, "TypeError: 'NoneType' object is not callable"),
+        ("type('C', (list,), {'close': property(lambda s: 1 / 0)})([b'x'])", 194, "ZeroDivisionError"),
+    ],
+)
+def test_close_that_fails_has_a_number(host: Host, made: str, code: int, words: str) -> None:
+    """One numbered line and its traceback; the response stands."""
+    answer = host.get(
+        app(
+            OK + f"return {made}",
+            CLOSING + "class Bad(Closing):\n    def __init__(self, blocks, error):\n        super().__init__(blocks)\n"
+            "        self.error = error\n    def close(self):\n        raise self.error",
+        )
+    )
+    assert_fine(answer)
+    assert answer.body == b"x"
+    lines = [text for level, text in answer.logs if level == 3 and text.startswith("WSGI")]
+    assert len(lines) == 1, answer.logs
+    assert lines[0].startswith(f"WSGI{code:04d}: close() of the iterable of the application in ")
+    assert words in lines[0]
+    assert words in answer.log_text.replace(lines[0], "")
+
+
+@pytest.mark.parametrize("result", ["None", "AttributeError"])
+def test_no_close_is_fine(host: Host, result: str) -> None:
+    """A sequence of the old kind; an attribute that is not there when it is asked for."""
+    body = "raise AttributeError(name)" if result == "AttributeError" else "return [b'x', b'y'][name]"
+    method = "__getattr__" if result == "AttributeError" else "__getitem__"
+    base = "list" if result == "AttributeError" else "object"
+    answer = host.get(
+        app(
+            OK + "return Old([b'x', b'y'])" if base == "list" else OK + "return Old()",
+            f"class Old({base}):\n    def {method}(self, name):\n        {body}",
+        )
+    )
+    assert_fine(answer)
+    assert answer.body == b"xy"
+    assert not [text for level, text in answer.logs if level == 3]
+
+
+@pytest.mark.parametrize(
+    ("blocks", "body", "length", "said"), [("[]", b"", "0", True), ("[b'a']", b"alate", None, False)]
+)
+def test_write_after_the_end_of_the_body(host: Host, blocks: str, body: bytes, length: str | None, said: bool) -> None:
+    """In close(): after an empty body, whose length has been told, it says so; else it is sent as by 6.1.1."""
+    text = "write = " + OK + "class Late(Closing):\n    def close(self):\n        try:\n            write(b'late')\n"
+    text += f"        except RuntimeError as error:\n            print(error)\nreturn Late({blocks})"
+    answer = host.get(app(text, CLOSING))
+    assert_fine(answer)
+    assert (answer.body, answer.header("Content-Length")) == (body, length)
+    assert ("write() was called after the end of the body" in answer.log_text) == said
+
+
 def test_close_runs_when_the_client_leaves(host: Host) -> None:
     script = host.script(
         app(
@@ -298,7 +363,7 @@ def test_close_runs_when_the_client_leaves(host: Host) -> None:
         ("start_response('200 OK', {})", "must be a list"),
         ("start_response('200 OK', [['A', 'b']])", "tuple of name and value"),
         ("start_response('200 OK', [('A', 'b', 'c')])", "tuple of name and value"),
-        ("start_response('200 OK', [('A', 7)])", "value must be str, not int"),
+        ("start_response('200 OK', [('A', 7)])", "value of response header 'A' must be str, not int"),
         ("start_response('200 OK', [(b'A', 'b')])", "name must be str, not bytes"),
         ("start_response('200 OK', [('X-A', 'b\\r\\nc: d')])", "'X-A'"),
         ("start_response('200 OK', [('X-A', 'b\\0c')])", "'X-A'"),
@@ -312,6 +377,23 @@ def test_close_runs_when_the_client_leaves(host: Host) -> None:
         ("start_response('200 OK', [('X', 'y' * 2000000)])", "more than 1000"),
         ("start_response('200 OK')", "takes 2 or 3"),
         ("start_response('200 OK', [], 7)", "exc_info"),
+        ("start_response('200 OK', [type('T', (tuple,), {})(('A', 'b'))])", ""),
+        ("start_response(type('S', (str,), {})('200 OK'), type('L', (list,), {})([('A', 'b')]))", ""),
+        ("start_response('200 OK', [('A', 'tab\\there')])", ""),
+        ("start_response('200 O\tK', [])", "control character"),
+        ("start_response('200 \\u20ac', [])", "UnicodeEncodeError"),
+        (
+            "start_response('200 OK', [('X-A', 'ab\\u20ac')])",
+            "position 2: value of response header 'X-A' is latin-1 only",
+        ),
+        ("start_response('200 OK', [('\\ud800', 'b')])", "response header name is latin-1 only"),
+        ("start_response('200 OK', [('X-A', b'b')])", "value of response header 'X-A' must be str, not bytes"),
+        ("start_response('200 OK', [('Status', 'odd')])", "'Status'"),
+        ("start_response('200 OK', [('X-%d' % i, 'y') for i in range(10**6)])", "more than 1000"),
+        ("start_response('200 OK', [('X', 'y' * 300000)] * 4)", "1048576 bytes at header 'X'"),
+        ("start_response('200 ' + 'y' * 2000000, [])", "1048576 bytes"),
+        ("start_response('200 OK', [], ())", "tuple of three"),
+        ("start_response('200 OK', [], (None, None, None))", ""),
     ],
 )
 def test_start_response(host: Host, call: str, cause: str) -> None:
@@ -346,6 +428,80 @@ def test_a_later_start_response_replaces(host: Host) -> None:
     assert_fine(answer)
     assert answer.status == "404 Gone"
     assert answer.headers == [("C", "d"), ("Content-Length", "1")]
+
+
+def test_a_later_head_that_is_refused_leaves_the_former(host: Host) -> None:
+    """Also its Content-Length, and whatever was refused."""
+    bad = ("500, []", "'500 Oops', [('A', 7)]", "'500 Oops', [('Content-Length', '99'), ('B', '\\n')]", "'20', []")
+    tries = "".join(
+        f"try:\n    start_response({one})\n    raise SystemExit\nexcept (TypeError, ValueError):\n    pass\n"
+        for one in bad
+    )
+    answer = host.get(
+        app("start_response('201 Made', [('Content-Length', '3'), ('C', 'd')])\n" + tries + "return [b'abc']")
+    )
+    assert_fine(answer)
+    assert answer.status == "201 Made"
+    assert answer.headers == [("Content-Length", "3"), ("C", "d")]
+
+
+def test_headers_that_change_while_an_error_is_worded(host: Host) -> None:
+    """The list is emptied by the repr() of one of its items."""
+    answer = host.get(
+        app(
+            "headers = []\nclass Evil:\n    def __repr__(self):\n        headers.clear()\n        return 'evil' * 1000\n"
+            "headers[:] = [('A', 'b'), [Evil()], ('C', 'd')]\nstart_response('200 OK', headers)\nreturn []"
+        )
+    )
+    assert (answer.end.status, answer.end.code) == (500, 1002)
+    assert "tuple of name and value, not [evilevil" in answer.end.cause
+
+
+@pytest.mark.parametrize(
+    ("found", "raised"),
+    [
+        ("sys.exc_info()", "KeyError('own')"),
+        ("(ValueError, ValueError('x'), None)", "ValueError('x')"),
+        ("(ValueError, None, None)", "ValueError()"),
+        ("(ValueError, 'x', None)", "ValueError('x')"),
+        ("(ValueError, ('x', 'y'), None)", "ValueError('x', 'y')"),
+        ("(None, ValueError('x'), None)", "ValueError('x')"),
+        ("(Exception, ValueError('x'), None)", "ValueError('x')"),
+        ("(None, None, None)", "TypeError"),
+        ("(1, 2, 3)", "TypeError"),
+        ("(ValueError, ValueError('x'))", "RuntimeError"),
+        ("()", "RuntimeError"),
+        ("[None, None, None]", "RuntimeError"),
+    ],
+)
+def test_exc_info_forms(host: Host, found: str, raised: str) -> None:
+    """After the head was sent it is raised again; what is none is told so, and the response goes on."""
+    answer = host.get(
+        app(
+            "write = " + OK + "write(b'part ')\ntry:\n    raise KeyError('own')\nexcept KeyError:\n"
+            f"    try:\n        start_response('500 Oops', [], {found})\n"
+            "    except Exception as error:\n        return [repr(error).encode()]",
+            "import sys",
+        )
+    )
+    assert_fine(answer)
+    assert answer.status == "200 OK"
+    assert answer.body.startswith(b"part " + raised.encode())
+
+
+def test_a_subscriber_that_sends_the_head(host: Host) -> None:
+    """start_response() notices that meanwhile the head has gone out."""
+    answer = host.get(
+        app(
+            "write = start_response('200 OK', [])\nWRITE.append(write)\n"
+            "try:\n    start_response('201 Two', [('A', 'b')])\nexcept RuntimeError as error:\n"
+            "    return [str(error).encode()]",
+            "import mod_wsgi\nWRITE = []\n"
+            "mod_wsgi.subscribe_events(lambda name, **more: WRITE and WRITE.pop()(b'early, ') if name == 'response_started' else None)",
+        )
+    )
+    assert answer.status == "200 OK"
+    assert answer.body == b"early, start_response() was called again after the head was sent"
 
 
 def test_exc_info_before_the_head_is_sent(host: Host) -> None:

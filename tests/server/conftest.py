@@ -32,6 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
         'ours(reason): where we differ from mod_wsgi 6.1.1, as "D101: words"; skipped under WSGI_PEER=1',
         "core: also under the MPMs worker and prefork",
         "modes(*names): only in these modes (of embedded, daemon)",
+        "plain(reason): not with the applications inside wsgiref's validator, which files with VALIDATED add",
         "needs_root: needs a server that was started as root",
     ):
         config.addinivalue_line("markers", line)
@@ -47,11 +48,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     modes = limit.args if limit else MODES
     mpms = MPMS if metafunc.definition.get_closest_marker("core") else MPMS[:1]
     cells = [(mode, mpm) for mpm in mpms for mode in modes]
+    # The same tests once more, each application inside wsgiref's validator.
+    validated = getattr(metafunc.module, "VALIDATED", False)
+    if validated and not metafunc.definition.get_closest_marker("plain"):
+        cells = [*(cells if validated != "only" else ()), *((mode, MPMS[0], "validated") for mode in modes)]
     metafunc.parametrize("running", cells, indirect=True, scope="module", ids=["-".join(cell) for cell in cells])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skips, each with its reason."""
+    """Skips, each with its reason; parameters marked `plain` are not run inside the validator."""
+    items[:] = [item for item in items if "-validated" not in item.name or not item.get_closest_marker("plain")]
     peer = os.environ.get("WSGI_PEER") == "1"
     for item in items:
         ours = item.get_closest_marker("ours")
@@ -71,7 +77,7 @@ def module() -> Module:
 @pytest.fixture(scope="module")
 def running(request: pytest.FixtureRequest, module: Module) -> Iterator[Server]:
     """One server per test file, mode and MPM; the file's `configure` writes its lines."""
-    mode, mpm = request.param
+    mode, mpm, *validated = request.param
     server = Server(
         request.module.configure,
         mode=mode,
@@ -79,6 +85,7 @@ def running(request: pytest.FixtureRequest, module: Module) -> Iterator[Server]:
         modules=getattr(request.module, "MODULES", ()),
         level=getattr(request.module, "LEVEL", "warn"),
         ports=getattr(request.module, "PORTS", 1),
+        validated=bool(validated),
     )
     try:
         yield server.start()
@@ -90,6 +97,8 @@ def running(request: pytest.FixtureRequest, module: Module) -> Iterator[Server]:
 def site(running: Server) -> Iterator[Server]:
     """The file's server; after the test its logs hold no line the test did not declare."""
     running.forget_logs()
+    if running.layout.validated:
+        running.allow(r"WSGIWarning|warnings\.warn")  # of the validator: odd, and not wrong
     yield running
     running.check_logs()
 

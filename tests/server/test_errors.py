@@ -16,6 +16,9 @@ from harness import Cut, Layout, RawConnection, Server, wait_until
 PORTS = 2
 
 
+VALIDATED = True
+
+
 def configure(layout: Layout) -> str:
     """A virtual host with a log of its own, in which everything has to arrive."""
     return f"""

@@ -15,6 +15,9 @@ from harness import Layout, Server
 GROUPS = ("%{GLOBAL}", "one", "two", "three", "four")
 
 
+VALIDATED = True
+
+
 def configure(layout: Layout) -> str:
     """The same script in the main interpreter and in four others of the same process."""
     aliases = "\n".join(

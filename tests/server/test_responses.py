@@ -11,6 +11,8 @@ import pytest
 
 from harness import Cut, Layout, RawConnection, Reply, Server, exchange, wait_until
 
+VALIDATED = True
+
 
 def configure(layout: Layout) -> str:
     """All answers come from one script."""
@@ -112,14 +114,16 @@ def file_bytes(size: int) -> bytes:
 def test_file_wrapper_sizes(site: Server, size: int) -> None:
     reply = answer(site, "file", size=size)
     assert reply.body == file_bytes(size)
-    assert reply.get("Content-Length") == str(size)
+    if not site.layout.validated:  # the validator hides the wrapper: it is any iterable then
+        assert reply.get("Content-Length") == str(size)
 
 
 @pytest.mark.parametrize("offset", [1, 8191, 65_536, 99_999, 100_000])
 def test_file_wrapper_begins_at_the_position(site: Server, offset: int) -> None:
     reply = answer(site, "file", size=100_000, offset=offset)
     assert reply.body == file_bytes(100_000)[offset:]
-    assert reply.get("Content-Length") == str(100_000 - offset)
+    if not site.layout.validated:
+        assert reply.get("Content-Length") == str(100_000 - offset)
 
 
 def test_file_wrapper_keeps_to_content_length(site: Server) -> None:
@@ -220,6 +224,7 @@ def test_errors_after_the_head_cut_the_response(
     site.expect_exception(174, raised)
 
 
+@pytest.mark.plain("breaks a rule: the validator reports it, see test_validator.py")
 @pytest.mark.core
 def test_start_response_not_called(site: Server) -> None:
     assert answer(site, "no_start").status == 500
@@ -228,6 +233,7 @@ def test_start_response_not_called(site: Server) -> None:
     assert answer(site, "list").status == 200
 
 
+@pytest.mark.plain("breaks a rule: the validator reports it, see test_validator.py")
 @pytest.mark.core
 @pytest.mark.parametrize("name", ["text", "bytearray", "bytes", "write_text"])
 def test_text_instead_of_bytes(site: Server, name: str) -> None:
@@ -241,6 +247,7 @@ def test_text_instead_of_bytes(site: Server, name: str) -> None:
     site.allow(r"WSGI\d{4}: |Traceback|^.*File \"|TypeError|    ")
 
 
+@pytest.mark.plain("breaks a rule: the validator reports it, see test_validator.py")
 def test_none_instead_of_an_iterable(site: Server) -> None:
     assert answer(site, "none").status == 500
     site.expect(r"WSGI\d{4}: ")
@@ -320,6 +327,7 @@ def test_shorter_body_than_content_length_cuts_the_connection(site: Server) -> N
     site.expect_code(1006)
 
 
+@pytest.mark.plain("breaks a rule: the validator reports it, see test_validator.py")
 @pytest.mark.core
 @pytest.mark.parametrize(
     "kind",
@@ -348,6 +356,7 @@ def test_bad_headers_are_refused(site: Server, kind: str) -> None:
     site.allow(r"Traceback|^.*File \"|    |TypeError|ValueError")
 
 
+@pytest.mark.plain("breaks a rule: the validator reports it, see test_validator.py")
 @pytest.mark.parametrize("kind", ["wide"])
 def test_header_outside_latin_1_is_refused(site: Server, kind: str) -> None:
     reply = raw(site, "bad_header", f"kind={kind}")
@@ -356,6 +365,7 @@ def test_header_outside_latin_1_is_refused(site: Server, kind: str) -> None:
     site.allow(r"Traceback|^.*File \"|    |UnicodeEncodeError|ValueError|TypeError")
 
 
+@pytest.mark.plain("breaks a rule: the validator reports it, see test_validator.py")
 @pytest.mark.parametrize("kind", ["newline", "words", "two", "number", "bytes", "empty", "wide"])
 def test_bad_status_is_refused(site: Server, kind: str) -> None:
     reply = raw(site, "bad_status", f"kind={kind}")

@@ -13,6 +13,9 @@ PORTS = 2
 MODULES = ()
 
 
+VALIDATED = True
+
+
 def configure(layout: Layout) -> str:
     """First port: daemon; second port: embedded."""
     return f"""

@@ -41,7 +41,7 @@ def read(stream, how):
 
 
 def upload(environ, query):
-    pieces = read(environ["wsgi.input"], query.get("how", ["read"])[0])
+    pieces = read(environ["wsgi.input"], query.get("how", ["negative"])[0])
     whole = b"".join(pieces)
     return json.dumps({
         "size": len(whole),
@@ -49,7 +49,7 @@ def upload(environ, query):
         "pieces": len(pieces),
         "longest": max(map(len, pieces), default=0),
         "newlines_inside": sum(piece[:-1].count(b"\n") for piece in pieces),
-        "again": environ["wsgi.input"].read().decode("latin-1") if query.get("again") else "",
+        "again": environ["wsgi.input"].read(-1).decode("latin-1") if query.get("again") else "",
         "content_length": environ.get("CONTENT_LENGTH"),
         "type": type(whole).__name__,
     }).encode()

@@ -18,7 +18,7 @@ def used(environ):
 def application(environ, start_response):
     found = used(environ)
     try:
-        found["body"] = len(environ["wsgi.input"].read())
+        found["body"] = len(environ["wsgi.input"].read(-1))
     except OSError as error:
         found["body"] = str(error)
     body = json.dumps(found).encode()

@@ -192,7 +192,7 @@ def do_length(environ, query, start_response):
 
 
 def do_status(environ, query, start_response):
-    start_response(query["line"][0], PLAIN)
+    start_response(query["line"][0], [] if query["line"][0][:3] in ("204", "304") else PLAIN)
     return [b"body of " + query["line"][0].encode()]
 
 
@@ -243,7 +243,8 @@ HEADERS = {
 
 
 def do_bad_header(environ, query, start_response):
-    start_response("200 OK", HEADERS[query["kind"][0]])
+    headers = HEADERS[query["kind"][0]]
+    start_response("200 OK", headers + PLAIN if isinstance(headers, list) else headers)
     return [b"must not be sent"]
 
 

@@ -74,6 +74,16 @@ PASSED_ON = ("LD_PRELOAD", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "PYT
 
 DAEMON_OPTIONS = "processes=1 threads=8"
 
+# Behind the text of each script of a validated layout: its applications run inside wsgiref's validator.
+VALIDATE = """
+
+import wsgiref.validate as _validate
+
+for _name in ("application", "second", "handle_request"):
+    if callable(globals().get(_name)):
+        globals()[_name] = _validate.validator(globals()[_name])
+"""
+
 
 @dataclass(frozen=True)
 class Proof:
@@ -92,6 +102,7 @@ class Layout:
     mpm: str = "event"
     ports: list[int] = field(default_factory=list)
     module: Module = field(default_factory=find_module)
+    validated: bool = False
 
     @property
     def port(self) -> int:
@@ -134,7 +145,7 @@ class Layout:
         path = self.apps / name
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         fresh = path.with_name(path.name + ".new")
-        fresh.write_text(text)
+        fresh.write_text(text + VALIDATE if self.validated and name.endswith(".wsgi") else text)
         fresh.chmod(0o644)
         before = path.stat().st_mtime_ns if path.exists() else 0
         if fresh.stat().st_mtime_ns == before:
@@ -193,11 +204,11 @@ WSGISocketPrefix "{layout.runtime}/wsgi"
 """
 
 
-def _make_layout(mode: str, mpm: str) -> Layout:
+def _make_layout(mode: str, mpm: str, validated: bool) -> Layout:
     """The directories, with modes under which Apache's user can work."""
     root = Path(tempfile.mkdtemp(prefix="wsgi-", dir="/tmp"))
     root.chmod(0o755)
-    layout = Layout(root, mode, mpm)
+    layout = Layout(root, mode, mpm, validated=validated)
     for directory in (layout.runtime, layout.logs, layout.htdocs, layout.scratch):
         directory.mkdir()
         directory.chmod(0o755)
@@ -205,6 +216,9 @@ def _make_layout(mode: str, mpm: str) -> Layout:
     shutil.copytree(APPS, layout.apps, ignore=shutil.ignore_patterns("__pycache__"))
     for path in [layout.apps, *layout.apps.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
+    if validated:
+        for path in layout.apps.rglob("*.wsgi"):
+            path.write_text(path.read_text() + VALIDATE)
     return layout
 
 
@@ -249,8 +263,9 @@ class Server:
         level: str = "warn",
         ports: int = 1,
         environment: Mapping[str, str] | None = None,
+        validated: bool = False,
     ) -> None:
-        self.layout = _make_layout(mode, mpm)
+        self.layout = _make_layout(mode, mpm, validated)
         self.environment = dict(environment or {})
         self.configure = configure
         self.modules = tuple(modules)

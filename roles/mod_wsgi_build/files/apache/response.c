@@ -7,6 +7,7 @@
 #include "log.h"
 #include "vars.h"
 
+#include "apr_date.h"
 #include "apr_lib.h"
 #include "apr_strings.h"
 #include "http_connection.h"
@@ -73,6 +74,10 @@ static enum wsgi_head_status check_head(const struct wsgi_response *response, co
         if (response->line_limit > 0 &&
             field.name_size + field.value_size + 4 > response->line_limit)
             return WSGI_HEAD_LINE_LONG;
+        if (response->is_daemon && wsgi_head_name_is(field.name, field.name_size, "Status"))
+            why = wsgi_head_check_status(field.value, field.value_size, NULL);
+        if (why != WSGI_HEAD_OK)
+            return why;
         if (!wsgi_head_name_is(field.name, field.name_size, "Content-Length"))
             continue;
         why = wsgi_head_parse_length(field.value, field.value_size, &number);
@@ -85,17 +90,11 @@ static enum wsgi_head_status check_head(const struct wsgi_response *response, co
     return more == 0 ? WSGI_HEAD_OK : why;
 }
 
+/* httpd puts its own reason where a number that it knows has none. */
 static void set_status(request_rec *r, const char *status, size_t size, int number)
 {
     r->status = number;
-    /* Without a reason httpd says its own, but it has none for a number it does not know. */
-    if (size > 4)
-        r->status_line = apr_pstrmemdup(r->pool, status, size);
-    else if (number != HTTP_INTERNAL_SERVER_ERROR &&
-             ap_index_of_response(number) == ap_index_of_response(HTTP_INTERNAL_SERVER_ERROR))
-        r->status_line = apr_psprintf(r->pool, "%d Status %d", number, number);
-    else
-        r->status_line = NULL;
+    r->status_line = apr_pstrmemdup(r->pool, status, size);
 }
 
 /* Copied: what httpd keeps outlives the block. In daemon mode the type is lower-cased, its
@@ -130,6 +129,15 @@ static void set_plain(const struct wsgi_response *response, const struct wsgi_he
         apr_table_mergen(r->headers_out, name, value);
 }
 
+/* As of a CGI script: the latest date of several, none in the future, the epoch for what is no
+ * date. */
+static void set_last_modified(request_rec *r, const struct wsgi_head_field *field)
+{
+    ap_update_mtime(r,
+                    apr_date_parse_http(apr_pstrmemdup(r->pool, field->value, field->value_size)));
+    ap_set_last_modified(r);
+}
+
 static void set_field(struct wsgi_response *response, const struct wsgi_head_field *field)
 {
     request_rec *r = response->r;
@@ -147,6 +155,9 @@ static void set_field(struct wsgi_response *response, const struct wsgi_head_fie
     } else if (response->is_daemon && wsgi_head_name_is(field->name, field->name_size, "Status") &&
                wsgi_head_check_status(field->value, field->value_size, &number) == WSGI_HEAD_OK) {
         set_status(r, field->value, field->value_size, number);
+    } else if (response->is_daemon &&
+               wsgi_head_name_is(field->name, field->name_size, "Last-Modified")) {
+        set_last_modified(r, field);
     } else {
         set_plain(response, field);
     }

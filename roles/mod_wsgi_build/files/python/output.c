@@ -34,15 +34,52 @@ static int head_error(struct wsgi_run *run, enum wsgi_head_status status, const 
     return -1;
 }
 
+/* What is looked at, for messages: the status, or name or value of a header. */
+struct part {
+    const char *what; /* "status", "response header name", "value of response header" */
+    PyObject *name;   /* of a value: the header's, else NULL */
+};
+
+static void not_str(const struct part *part, PyObject *text)
+{
+    if (part->name != NULL)
+        PyErr_Format(PyExc_TypeError, "%s %R must be str, not %.100s", part->what, part->name,
+                     Py_TYPE(text)->tp_name);
+    else
+        PyErr_Format(PyExc_TypeError, "%s must be str, not %.100s, %.200R", part->what,
+                     Py_TYPE(text)->tp_name, text);
+}
+
+/* UnicodeEncodeError, as mod_wsgi 6 raises it, with the place in its reason. */
+static void not_latin1(const struct part *part, PyObject *text)
+{
+    PyObject *reason = part->name != NULL
+                           ? PyUnicode_FromFormat("%s %R is latin-1 only", part->what, part->name)
+                           : PyUnicode_FromFormat("%s is latin-1 only", part->what);
+    Py_ssize_t size = PyUnicode_GET_LENGTH(text), at = 0;
+    PyObject *error = NULL;
+
+    while (at < size - 1 && PyUnicode_READ_CHAR(text, at) < 0x100)
+        at++;
+    if (reason != NULL)
+        error = PyObject_CallFunction(PyExc_UnicodeEncodeError, "sOnnO", "latin-1", text, at,
+                                      at + 1, reason);
+    if (error != NULL)
+        PyErr_SetObject(PyExc_UnicodeEncodeError, error);
+    Py_XDECREF(error);
+    Py_XDECREF(reason);
+}
+
 /* The bytes of a latin-1 str, in place. NULL with an exception. */
-static const char *latin1(struct wsgi_run *run, PyObject *text, const char *what, size_t *size)
+static const char *latin1(struct wsgi_run *run, PyObject *text, const struct part *part,
+                          size_t *size)
 {
     if (!PyUnicode_Check(text)) {
-        PyErr_Format(PyExc_TypeError, "%s must be str, not %.100s", what, Py_TYPE(text)->tp_name);
+        not_str(part, text);
     } else if (wsgi_compat_unicode_ready(text) != 0) {
         return NULL;
     } else if (PyUnicode_KIND(text) != PyUnicode_1BYTE_KIND) {
-        PyErr_Format(PyExc_ValueError, "%s %R holds characters outside latin-1", what, text);
+        not_latin1(part, text);
     } else {
         *size = (size_t)PyUnicode_GET_LENGTH(text);
         return (const char *)PyUnicode_1BYTE_DATA(text);
@@ -51,92 +88,146 @@ static const char *latin1(struct wsgi_run *run, PyObject *text, const char *what
     return NULL;
 }
 
-/* 1: the field is to be kept; 0: dropped; -1: exception. */
-static int note_length(struct wsgi_run *run, const char *name, size_t name_size, const char *value,
-                       size_t value_size)
+/* Rules of single names. 1: the field is to be kept; 0: dropped; -1: exception. */
+static int note_field(struct wsgi_run *run, const char *name, size_t name_size, const char *value,
+                      size_t value_size)
 {
-    enum wsgi_head_status status;
+    enum wsgi_head_status status = WSGI_HEAD_OK;
     int64_t length;
+    int again = run->has_length;
 
     if (wsgi_head_is_hop_by_hop(name, name_size))
         return 0;
+    /* A daemon's answer is read as a CGI script's: there Status is the status. */
+    if (!wsgi_process.embedded && wsgi_head_name_is(name, name_size, "Status"))
+        status = wsgi_head_check_status(value, value_size, &run->number);
+    if (status != WSGI_HEAD_OK)
+        return head_error(run, status, name, name_size);
     if (!wsgi_head_name_is(name, name_size, "Content-Length"))
         return 1;
     status = wsgi_head_parse_length(value, value_size, &length);
-    if (status == WSGI_HEAD_OK && run->has_length && run->length != length)
+    if (status == WSGI_HEAD_OK && again && run->length != length)
         status = WSGI_HEAD_LENGTH_TWICE;
     if (status != WSGI_HEAD_OK)
         return head_error(run, status, name, name_size);
-    if (run->has_length)
-        return 0;
     run->has_length = 1;
     run->length = length;
-    return 1;
+    return !again;
 }
 
-static int put_field(struct wsgi_run *run, PyObject *item)
+static int refuse_size(struct wsgi_run *run, PyObject *name)
 {
+    PyErr_Format(PyExc_ValueError,
+                 "the response head has more than %u headers or %u bytes at header %.200R",
+                 WSGI_HEAD_FIELDS_MAX, WSGI_FRAME_HEAD_MAX, name);
+    wsgi_error_own(run, 500, WSGI_CODE_HEAD_REFUSED, 0);
+    return -1;
+}
+
+/* Whether one more field fits; room for a Content-Length of our own is kept in both limits. */
+static int has_room(const struct wsgi_run *run, size_t name_size, size_t value_size)
+{
+    return run->head.count < WSGI_HEAD_FIELDS_MAX - 1 && name_size < WSGI_FRAME_HEAD_MAX &&
+           value_size < WSGI_FRAME_HEAD_MAX &&
+           run->head.used + name_size + value_size < WSGI_FRAME_HEAD_MAX - 128;
+}
+
+/* `item` is a tuple of two, or of a type made from it, as a named tuple. */
+static int put_pair(struct wsgi_run *run, PyObject *item)
+{
+    const struct part name_part = {"response header name", NULL};
+    const struct part value_part = {"value of response header", PyTuple_GET_ITEM(item, 0)};
     enum wsgi_head_status status;
     const char *name, *value;
     size_t name_size, value_size;
     int keep;
 
-    if (!PyTuple_CheckExact(item) || PyTuple_GET_SIZE(item) != 2) {
-        PyErr_Format(PyTuple_Check(item) ? PyExc_ValueError : PyExc_TypeError,
-                     "each response header must be a tuple of name and value, not %R", item);
-        wsgi_error_own(run, 500, WSGI_CODE_HEAD_REFUSED, 0);
-        return -1;
-    }
-    name = latin1(run, PyTuple_GET_ITEM(item, 0), "response header name", &name_size);
+    name = latin1(run, PyTuple_GET_ITEM(item, 0), &name_part, &name_size);
     if (name == NULL)
         return -1;
-    value = latin1(run, PyTuple_GET_ITEM(item, 1), "response header value", &value_size);
+    value = latin1(run, PyTuple_GET_ITEM(item, 1), &value_part, &value_size);
     if (value == NULL)
         return -1;
+    if (!has_room(run, name_size, value_size))
+        return refuse_size(run, PyTuple_GET_ITEM(item, 0));
     status = wsgi_head_check_field(name, name_size, value, value_size);
     if (status != WSGI_HEAD_OK)
         return head_error(run, status, name, name_size);
-    keep = note_length(run, name, name_size, value, value_size);
+    keep = note_field(run, name, name_size, value, value_size);
     if (keep > 0)
         wsgi_head_put(&run->head, name, name_size, value, value_size);
     return keep < 0 ? -1 : 0;
 }
 
-static int refuse_size(struct wsgi_run *run)
+static int put_field(struct wsgi_run *run, PyObject *item)
 {
-    PyErr_Format(PyExc_ValueError, "the response head has more than %u headers or %u bytes",
-                 WSGI_HEAD_FIELDS_MAX, WSGI_FRAME_HEAD_MAX);
+    if (PyTuple_Check(item) && PyTuple_GET_SIZE(item) == 2)
+        return put_pair(run, item);
+    PyErr_Format(PyTuple_Check(item) ? PyExc_ValueError : PyExc_TypeError,
+                 "each response header must be a tuple of name and value, not %.200R", item);
     wsgi_error_own(run, 500, WSGI_CODE_HEAD_REFUSED, 0);
     return -1;
 }
 
+/* The list is the application's: what it holds may change while an error is worded. */
+static int put_fields(struct wsgi_run *run, PyObject *headers)
+{
+    Py_ssize_t i;
+    int status = 0;
+
+    for (i = 0; status == 0 && i < PyList_GET_SIZE(headers); i++) {
+        PyObject *item = wsgi_compat_new_ref(PyList_GET_ITEM(headers, i));
+
+        status = put_field(run, item);
+        Py_DECREF(item);
+    }
+    return status;
+}
+
 static int build_head(struct wsgi_run *run, PyObject *status_text, PyObject *headers)
 {
+    const struct part part = {"status", NULL};
     size_t size;
-    const char *line = latin1(run, status_text, "status", &size);
+    const char *line = latin1(run, status_text, &part, &size);
     enum wsgi_head_status status;
-    Py_ssize_t i;
 
-    run->head_given = 0;
     run->has_length = 0;
     if (line == NULL)
         return -1;
     status = wsgi_head_check_status(line, size, &run->number);
     if (status != WSGI_HEAD_OK)
         return head_error(run, status, NULL, 0);
+    if (size > WSGI_FRAME_HEAD_MAX / 2)
+        return refuse_size(run, status_text);
     wsgi_head_begin(&run->head, line, size);
-    for (i = 0; i < PyList_GET_SIZE(headers); i++)
-        if (put_field(run, PyList_GET_ITEM(headers, i)) != 0)
-            return -1;
-    /* Room for a Content-Length of our own is kept in both limits. */
-    if (run->head.count >= WSGI_HEAD_FIELDS_MAX || run->head.used > WSGI_FRAME_HEAD_MAX - 64)
-        return refuse_size(run);
+    if (put_fields(run, headers) != 0)
+        return -1;
     if (run->head.failed) {
         PyErr_NoMemory();
         return -1;
     }
     run->head_given = 1;
     return 0;
+}
+
+/* A later head that is refused leaves the former as it was. */
+static int replace_head(struct wsgi_run *run, PyObject *status_text, PyObject *headers)
+{
+    struct wsgi_head_writer former = run->head;
+    int number = run->number, has_length = run->has_length;
+    int64_t length = run->length;
+
+    memset(&run->head, 0, sizeof run->head);
+    if (build_head(run, status_text, headers) == 0) {
+        free(former.data);
+        return 0;
+    }
+    free(run->head.data);
+    run->head = former;
+    run->number = number;
+    run->has_length = has_length;
+    run->length = length;
+    return -1;
 }
 
 static int status_has_no_length(int number)
@@ -167,6 +258,7 @@ int wsgi_output_commit(struct wsgi_run *run, int64_t length)
         return -1;
     }
     run->committed = 1;
+    run->whole = length >= 0;
     return 0;
 }
 
@@ -239,17 +331,29 @@ static struct wsgi_run *run_of(PyObject *self)
     return run_for(self, "start_response() or write()");
 }
 
+/* The exception of exc_info as an object, made of type and value if it is none yet; NULL: neither
+ * is one. */
+static PyObject *exception_of(PyObject *type, PyObject *value)
+{
+    if (!PyExceptionClass_Check(type))
+        return PyExceptionInstance_Check(value) ? wsgi_compat_new_ref(value) : NULL;
+    if (PyExceptionInstance_Check(value) && PyObject_TypeCheck(value, (PyTypeObject *)type))
+        return wsgi_compat_new_ref(value);
+    PyErr_SetObject(type, value);
+    return wsgi_compat_error_take();
+}
+
 static PyObject *reraise(PyObject *exc_info)
 {
-    PyObject *error = PyTuple_GET_ITEM(exc_info, 1);
+    PyObject *error = exception_of(PyTuple_GET_ITEM(exc_info, 0), PyTuple_GET_ITEM(exc_info, 1));
 
-    if (!PyExceptionInstance_Check(error)) {
-        PyErr_SetString(PyExc_TypeError, "exc_info must be what sys.exc_info() returned");
-        return NULL;
-    }
-    if (PyTuple_GET_ITEM(exc_info, 2) != Py_None)
+    if (error == NULL)
+        return PyErr_Format(PyExc_TypeError,
+                            "the head was sent, and exc_info holds no exception to raise, but %R",
+                            exc_info);
+    if (PyTraceBack_Check(PyTuple_GET_ITEM(exc_info, 2)))
         PyException_SetTraceback(error, PyTuple_GET_ITEM(exc_info, 2));
-    wsgi_compat_error_restore(wsgi_compat_new_ref(error));
+    wsgi_compat_error_restore(error);
     return NULL;
 }
 
@@ -271,13 +375,15 @@ static PyObject *start_response(PyObject *self, PyObject *const *arguments, Py_s
     if (exc_info != Py_None && (!PyTuple_Check(exc_info) || PyTuple_GET_SIZE(exc_info) != 3))
         return PyErr_Format(PyExc_RuntimeError, "exc_info must be a tuple of three or None, not %R",
                             exc_info);
+    if (!run->committed)
+        wsgi_events_response(run, arguments[0], arguments[1], exc_info);
+    /* Also a subscriber may have sent the head. */
     if (run->committed && exc_info != Py_None)
         return reraise(exc_info);
     if (run->committed)
         return PyErr_Format(PyExc_RuntimeError,
                             "start_response() was called again after the head was sent");
-    wsgi_events_response(run, arguments[0], arguments[1], exc_info);
-    if (build_head(run, arguments[0], arguments[1]) != 0)
+    if ((run->head_given ? replace_head : build_head)(run, arguments[0], arguments[1]) != 0)
         return NULL;
     return write_function(self);
 }
@@ -299,6 +405,8 @@ static PyObject *write_data(PyObject *self, PyObject *data)
         raise_not_bytes(run, "write()", data);
         return NULL;
     }
+    if (run->whole)
+        return PyErr_Format(PyExc_RuntimeError, "write() was called after the end of the body");
     if (wsgi_output_commit(run, -1) != 0)
         return NULL;
     if (wsgi_output_send(run, PyBytes_AS_STRING(data), (size_t)PyBytes_GET_SIZE(data),
@@ -608,8 +716,9 @@ static int send_iterable(struct wsgi_run *run, PyObject *result)
     PyObject *iterator;
     int status;
 
-    /* Both are iterable, and never what was meant. */
-    if (PyUnicode_Check(result) || PyBytes_Check(result))
+    /* Both are iterable, and never what was meant, unless there is nothing in them. */
+    if ((PyUnicode_Check(result) && PyUnicode_GET_LENGTH(result) > 0) ||
+        (PyBytes_Check(result) && PyBytes_GET_SIZE(result) > 0))
         return fail_result(run, result);
     iterator = PyObject_GetIter(result);
     if (iterator == NULL && Py_TYPE(result)->tp_iter == NULL)
@@ -638,23 +747,30 @@ static int send_result(struct wsgi_run *run, PyObject *result)
 }
 
 /* The response stands; the failure is the log's. */
-static void close_failed(struct wsgi_run *run, enum wsgi_code code)
+static void close_failed(struct wsgi_run *run, int has_close)
 {
     PyObject *error = wsgi_compat_error_take();
+    int code = WSGI_CODE_APPLICATION_RAISED;
+    char text[WSGI_OUTCOME_CAUSE_MAX];
 
-    wsgi_log_attached(WSGI_LOG_ERR, "WSGI%04d: close() of the iterable of the application in %s %s",
-                      code, run->call.script,
-                      code == WSGI_CODE_CLOSE_LOOKUP ? "cannot be looked up" : "failed");
-    if (error != NULL) {
-        wsgi_error_log(run->interp, error);
-        wsgi_events_exception(run, error);
-    }
-    Py_XDECREF(error);
+    if (error == NULL)
+        return;
+    if (!has_close)
+        code = WSGI_CODE_CLOSE_LOOKUP;
+    else if (PyErr_GivenExceptionMatches(error, PyExc_SystemExit))
+        code = WSGI_CODE_APPLICATION_EXIT;
+    wsgi_error_describe(error, text, sizeof text);
+    wsgi_log_attached(WSGI_LOG_ERR,
+                      "WSGI%04d: close() of the iterable of the application in %s raised %s", code,
+                      run->call.script, text);
+    wsgi_error_log(run->interp, error);
+    wsgi_events_exception(run, error);
+    Py_DECREF(error);
 }
 
 static void close_result(struct wsgi_run *run, PyObject *result)
 {
-    PyObject *close, *done;
+    PyObject *close, *done = NULL;
 
     if (PyList_CheckExact(result) || PyTuple_CheckExact(result))
         return;
@@ -663,16 +779,12 @@ static void close_result(struct wsgi_run *run, PyObject *result)
         PyErr_Clear();
         return;
     }
-    if (close == NULL) {
-        close_failed(run, WSGI_CODE_CLOSE_LOOKUP);
-        return;
-    }
-    done = wsgi_compat_call_no_args(close);
+    if (close != NULL)
+        done = wsgi_compat_call_no_args(close);
     if (done == NULL)
-        close_failed(run, PyErr_ExceptionMatches(PyExc_SystemExit) ? WSGI_CODE_APPLICATION_EXIT
-                                                                   : WSGI_CODE_APPLICATION_RAISED);
+        close_failed(run, close != NULL);
     Py_XDECREF(done);
-    Py_DECREF(close);
+    Py_XDECREF(close);
 }
 
 int wsgi_output_result(struct wsgi_run *run, PyObject *result)

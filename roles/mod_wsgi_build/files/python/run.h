@@ -73,6 +73,7 @@ struct wsgi_run {
     int head_given; /* start_response was called */
     int committed;  /* the head was sent, or is about to be without a way back */
     int head_sent;
+    int whole; /* the whole body was known when the head was committed: nothing may follow it */
     int has_length;
     int64_t length;      /* of the application's Content-Length */
     int gone;            /* the client left */

@@ -62,7 +62,7 @@ enum wsgi_head_status wsgi_head_check_status(const char *status, size_t size, in
         (size > 3 && status[3] != ' '))
         return WSGI_HEAD_STATUS_FORM;
     for (i = 4; i < size; i++)
-        if (!is_field_byte((unsigned char)status[i]))
+        if (status[i] == '\t' || !is_field_byte((unsigned char)status[i]))
             return WSGI_HEAD_STATUS_BYTES;
     value = (status[0] - '0') * 100 + (status[1] - '0') * 10 + (status[2] - '0');
     if (value < 200)

@@ -79,9 +79,8 @@ enum wsgi_code {
     WSGI_CODE_BASIC_RESULT = 177,
     WSGI_CODE_DIGEST_EMPTY = 178,
     WSGI_CODE_DIGEST_RESULT = 179,
-    WSGI_CODE_EVENT_EXIT = 190, /* the same by SystemExit */
-    WSGI_CODE_CLOSE_LOOKUP =
-        194, /* close of an iterable cannot be looked up; the response stands */
+    WSGI_CODE_EVENT_EXIT = 190,    /* the same by SystemExit */
+    WSGI_CODE_CLOSE_LOOKUP = 194,  /* the iterable's close cannot be looked up; the rest stands */
     WSGI_CODE_SIGNAL_THREAD = 207, /* no thread for the callbacks of signals */
     WSGI_CODE_PYTHON_NOT_UP = 210,
     WSGI_CODE_GROUP_NOT_READY = 1000, /* group out of service since start-up -> 503 */

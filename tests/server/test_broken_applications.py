@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from harness import Layout, RawConnection, Server, wait_until
+from harness import Layout, Module, RawConnection, Server, wait_until
 from harness.calls import Call
 from harness.processes import command_line, is_alive
 
@@ -48,7 +48,10 @@ class Row:
 D205 = "D205: a response cut short looks complete"
 D209 = "D209: it sends a status below 200"
 D210 = "D210: it cuts at a NUL, sends two lengths, any number of headers"
-D270 = "D270: it takes what Python's int() takes as a length, and any tuple as exc_info"
+D214 = "D214: it takes a tuple of any length for exc_info"
+D216 = "D216: it takes a sign for a number"
+
+REFUSED = r"(Value|UnicodeEncode)Error: "
 
 EXCEPTIONS = {
     "exception": "ValueError: on purpose",
@@ -82,11 +85,22 @@ def raising() -> Iterator[Row]:
 
 def returning() -> Iterator[Row]:
     """Results of every wrong type; subclasses that lie; iterables that change."""
-    wrong = ("none", "number", "text", "bytes", "true", "environ", "itself", "start_response", "module", "error")
+    wrong: tuple[str, ...] = (
+        "none",
+        "number",
+        "text",
+        "bytes",
+        "true",
+        "environ",
+        "itself",
+        "start_response",
+        "module",
+        "error",
+    )
     wrong += ("next_none", "next_text", "next_number", "list_none", "list_lists", "cyclic", "bytearray", "memoryview")
     for what in wrong:
         yield Row(f"return/{what}", 500, 1004)
-    yield Row("return/list_text", 500, 1004, differs="D201: it has sent the first block already")
+    yield Row("return/list_text", 500, 1004, differs="D218: it has sent the first block already")
     for what in ("no_iterator", "wrapper_none", "wrapper_text", "wrapper_bad", "errors"):
         yield Row(f"return/{what}", 500, 174)
     for what, body in (
@@ -111,38 +125,38 @@ def starting() -> Iterator[Row]:
         yield Row(f"start/{what}", 500, 174, "TypeError: ")
     yield Row("start/headers_generator", 500, 174, "TypeError: ")
     for what in ("number", "bytes", "none"):
-        yield Row(f"start/status_{what}", 500, 1002, "TypeError: status must be str")
+        yield Row(f"start/status_{what}", 500, 1002, "TypeError: ")
     for what in ("empty", "words", "short", "long", "line", "euro", "surrogate"):
-        yield Row(f"start/status_{what}", 500, 1002, "ValueError: .*status")
-    yield Row("start/status_nul", 500, 1002, "ValueError: .*status", differs=D210)
+        yield Row(f"start/status_{what}", 500, 1002, REFUSED)
+    yield Row("start/status_nul", 500, 1002, REFUSED, differs=D210)
     for what in ("099", "100"):
-        yield Row(f"start/status_{what}", 500, 1002, "ValueError: .*status", differs=D209)
+        yield Row(f"start/status_{what}", 500, 1002, REFUSED, differs=D209)
     for what in ("list", "text", "none"):
-        yield Row(f"start/item_{what}", 500, 1002, "TypeError: each response header must be a tuple")
+        yield Row(f"start/item_{what}", 500, 1002, "TypeError: ")
     for what in ("one", "three"):
-        yield Row(f"start/item_{what}", 500, 1002, "ValueError: each response header must be a tuple")
+        yield Row(f"start/item_{what}", 500, 1002, REFUSED)
     for what in ("name_bytes", "name_number", "value_bytes", "value_number", "value_none"):
-        yield Row(f"start/{what}", 500, 1002, f"TypeError: response header {what.partition('_')[0]} must be str")
+        yield Row(f"start/{what}", 500, 1002, "TypeError: ")
     for what in ("name_empty", "name_blank", "name_colon", "name_euro", "value_euro", "value_surrogate"):
-        yield Row(f"start/{what}", 500, 1002, "ValueError: response header")
+        yield Row(f"start/{what}", 500, 1002, REFUSED)
     for what in ("value_crlf", "value_lf", "value_cr"):
-        yield Row(f"start/{what}", 500, 1002, "ValueError: response header 'X-A'")
+        yield Row(f"start/{what}", 500, 1002, REFUSED)
     for what in ("name_nul", "value_nul"):
-        yield Row(f"start/{what}", 500, 1002, "ValueError: response header 'X-A", differs=D210)
+        yield Row(f"start/{what}", 500, 1002, REFUSED, differs=D210)
 
 
 def starting_badly() -> Iterator[Row]:
     """Lengths, sizes, exc_info; and what is odd, but right."""
     for what in ("words", "negative", "huge", "list"):
-        yield Row(f"start/length_{what}", 500, 1002, "ValueError: .*Content-Length")
-    yield Row("start/length_plus", 500, 1002, "ValueError: .*Content-Length", differs=D270)
-    yield Row("start/length_twice", 500, 1002, "ValueError: .*two Content-Length", differs=D210)
+        yield Row(f"start/length_{what}", 500, 1002, REFUSED)
+    yield Row("start/length_plus", 500, 1002, REFUSED, differs=D216)
+    yield Row("start/length_twice", 500, 1002, REFUSED, differs=D210)
     for what in ("many_headers", "huge_header"):
-        yield Row(f"start/{what}", 500, 1002, "ValueError: .*more than 1000 headers", differs=D210)
+        yield Row(f"start/{what}", 500, 1002, REFUSED, differs=D210)
     yield Row("start/length_short", 200, body=b"wh")
     yield Row("start/length_long", 200, 1006, differs="D207: the client waits for the rest")
     yield Row("start/exc_info_text", 500, 174, "RuntimeError: ")
-    yield Row("start/exc_info_short", 500, 174, "RuntimeError: ", differs=D270)
+    yield Row("start/exc_info_short", 500, 174, "RuntimeError: ", differs=D214)
     for what in ("exc_info_nones", "exc_info_numbers", "list_subclass", "text_subclass"):
         yield Row(f"start/{what}", 200, body=WHOLE)
     yield Row("start/hop_by_hop", 200, body=WHOLE, differs="D208: it passes them")
@@ -291,7 +305,7 @@ def groups(layout: Layout) -> str:
 
 
 @pytest.fixture(scope="module")
-def deadly(module: Any) -> Iterator[Server]:
+def deadly(module: Module) -> Iterator[Server]:
     """One server for all of them."""
     server = Server(groups, mode="daemon")
     try:

@@ -181,12 +181,13 @@ def fits(account: Account, mount: str, number: int) -> bool:
         return len(statuses) <= 1 and "two" not in account.begins and whole == account.bodies
     if seen is Seen.ELSEWHERE:
         return len(statuses) == 2 and statuses[1] in (200, good) and account.begins == (["two"] if ours else [])
-    wanted = {Seen.ALONE: ["one"], Seen.THEN_REFUSED: ["one"], Seen.BOTH: ["one", "two"]}[seen]
+    wanted: list[str] = {Seen.ALONE: ["one"], Seen.THEN_REFUSED: ["one"], Seen.BOTH: ["one", "two"]}[seen]
     if seen is Seen.THEN_REFUSED:
         if len(statuses) != 2 or not is_refusal(statuses.pop()):
             return False
         served = statuses in ([200], [good])
-    bodies: list[str | None] = [expected_body(account.stream, mount, number), ""][: len(wanted)]
+    both = [expected_body(account.stream, mount, number), ""]
+    bodies = both[: len(wanted)]
     if not ours:
         return served and len(statuses) == len(wanted)
     return served and len(statuses) == len(wanted) and account.begins == wanted and account.bodies == bodies
@@ -195,8 +196,8 @@ def fits(account: Account, mount: str, number: int) -> bool:
 def witnesses_agree(account: Account, mount: str) -> bool:
     """Httpd's log has as many requests as the client got answers; the application had those it should."""
     logged = [status for status, _ in account.logged]
-    served = [line for status, line in account.logged if status == 200 and f"/{mount}/" in line]
-    served = [line for line in served if not line.startswith("TRACE") and mount != "doc"]
+    found = [line for status, line in account.logged if status == 200 and f"/{mount}/" in line]
+    served = [line for line in found if not line.startswith("TRACE") and mount != "doc"]
     same = logged[: len(account.statuses)] == account.statuses
     # The rest of a body that is found to be bad when the answer has gone.
     late = account.stream.seen is Seen.BROKEN and account.statuses == [200] and logged == [400]
@@ -317,7 +318,7 @@ def test_look_alikes_never_override(site: Server) -> None:
 
 def test_names_that_only_look_like_variables(site: Server) -> None:
     """A header is HTTP_ and its name: it is no variable of the server's, and digits are letters here."""
-    fields = (
+    fields: tuple[bytes, ...] = (
         b"Remote-User: mallory",
         b"Auth-Type: none",
         b"Script-Name: /x",

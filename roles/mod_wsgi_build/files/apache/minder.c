@@ -258,7 +258,9 @@ static void describe_end(char *text, size_t size, int status)
         return;
     }
     reason = wsgi_launch_exit_text(WEXITSTATUS(status));
-    if (reason) {
+    if (WEXITSTATUS(status) == WSGI_EXIT_LOST) {
+        snprintf(text, size, "ended: its application closed descriptors that are not its own");
+    } else if (reason) {
         snprintf(text, size, "could not be started: %s", reason);
     } else {
         snprintf(text, size, "ended with exit status %d", WEXITSTATUS(status));
@@ -502,6 +504,22 @@ static void heard(struct wsgi_minder *minder, int index, const struct wsgi_contr
     }
 }
 
+/* Most are just ending, and their wait status will tell. One that lives on has closed what is not
+ * its own: it cannot be told anything, and nobody knows what else it closed. */
+static void lost(struct wsgi_minder *minder, int index, apr_time_t now)
+{
+    struct wsgi_minded *minded = &minder->minded[index];
+
+    close(minded->control);
+    minded->control = -1;
+    if (!minded->stop_since) {
+        minded->stop_since = now;
+    }
+    if (state_of(minder, index) == WSGI_SLOT_READY) {
+        wsgi_slots_set_state(minder->slots, index, WSGI_SLOT_DRAINING);
+    }
+}
+
 void wsgi_minder_control(struct wsgi_minder *minder, int index, apr_time_t now)
 {
     struct wsgi_minded *minded = &minder->minded[index];
@@ -511,8 +529,7 @@ void wsgi_minder_control(struct wsgi_minder *minder, int index, apr_time_t now)
     if (got == (ssize_t)sizeof(message)) {
         heard(minder, index, &message, now);
     } else if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
-        close(minded->control); /* its wait status will tell */
-        minded->control = -1;
+        lost(minder, index, now);
     }
 }
 
@@ -569,9 +586,12 @@ static void kill_if_late(struct wsgi_minder *minder, int index, apr_time_t now)
     }
     minded->killed = 1;
     ap_log_error(APLOG_MARK, APLOG_WARNING, 0, minder->group->server,
-                 "daemon group '%s': process %d did not end within shutdown-timeout (%d s), "
+                 "daemon group '%s': process %d did not end within shutdown-timeout (%d s)%s, "
                  "it is killed",
-                 minder->group->name, (int)minded->pid, limit);
+                 minder->group->name, (int)minded->pid, limit,
+                 minded->control < 0 && !minded->planned
+                     ? " after it closed its connection to the supervisor"
+                     : "");
     kill(minded->pid, SIGKILL);
 }
 

@@ -2,6 +2,7 @@
 #include "pool.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,9 +14,10 @@
 
 #include "apr_strings.h"
 
-#define WSGI_IDLE_LIMIT apr_time_from_sec(60) /* an idle connection is closed after it */
-#define WSGI_IDLE_TRUST apr_time_from_sec(1)  /* up to it, no look whether it is still open */
-#define WSGI_WELCOME_SECONDS 15               /* connect-timeout's default */
+#define WSGI_IDLE_LIMIT apr_time_from_sec(60)    /* an idle connection is closed after it */
+#define WSGI_IDLE_TRUST apr_time_from_sec(1)     /* up to it, no look whether it is still open */
+#define WSGI_WELCOME_LIMIT apr_time_from_sec(15) /* connect-timeout's default */
+#define WSGI_WELCOME_SLICE 20 /* ms between two looks whether the process still lives */
 
 struct wsgi_pool {
     pthread_mutex_t lock;
@@ -193,19 +195,43 @@ static enum wsgi_io send_hello(const struct wsgi_slots *slots, struct wsgi_conne
     return wsgi_channel_send(&connection->channel, &vector, &count);
 }
 
-static enum wsgi_io await_welcome(struct wsgi_connection *connection)
+/* The listener outlives its process, so that a connection made to a dead one waits in the queue and
+ * nobody comes for it. */
+static int may_be_welcomed(const struct wsgi_slot *slot, uint32_t epoch)
+{
+    uint32_t state = atomic_load(&slot->shared->state);
+
+    return state != WSGI_SLOT_DEAD && state != WSGI_SLOT_STARTING &&
+           atomic_load(&slot->shared->epoch) == epoch;
+}
+
+static enum wsgi_io await_frame(const struct wsgi_slot *slot, struct wsgi_connection *connection,
+                                struct wsgi_frame *frame)
+{
+    struct wsgi_channel *channel = &connection->channel;
+    struct pollfd look = {.fd = channel->fd, .events = POLLIN};
+    apr_time_t begin = apr_time_now();
+    enum wsgi_io answer = WSGI_IO_AGAIN;
+
+    while (answer == WSGI_IO_AGAIN && apr_time_now() - begin < WSGI_WELCOME_LIMIT) {
+        if (poll(&look, 1, WSGI_WELCOME_SLICE) > 0) {
+            answer = wsgi_channel_fill(channel, WSGI_FRAME_HEAD_SIZE, 0);
+            if (answer == WSGI_IO_OK) {
+                answer = wsgi_channel_next(channel, frame);
+            }
+        } else if (!may_be_welcomed(slot, connection->epoch)) {
+            return WSGI_IO_EOF;
+        }
+    }
+    return answer;
+}
+
+static enum wsgi_io await_welcome(const struct wsgi_slot *slot, struct wsgi_connection *connection)
 {
     struct wsgi_channel *channel = &connection->channel;
     struct wsgi_frame frame;
-    enum wsgi_io answer = WSGI_IO_AGAIN;
-    int slices;
+    enum wsgi_io answer = await_frame(slot, connection, &frame);
 
-    for (slices = 0; slices < WSGI_WELCOME_SECONDS && answer == WSGI_IO_AGAIN; slices++) {
-        answer = wsgi_channel_fill(channel, WSGI_FRAME_HEAD_SIZE, 1);
-        if (answer == WSGI_IO_OK) {
-            answer = wsgi_channel_next(channel, &frame);
-        }
-    }
     if (answer != WSGI_IO_OK) {
         return answer;
     }
@@ -221,13 +247,13 @@ static enum wsgi_io await_welcome(struct wsgi_connection *connection)
     return WSGI_IO_OK;
 }
 
-static enum wsgi_connect greet(const struct wsgi_slots *slots, struct wsgi_connection *connection,
-                               apr_pool_t *p, const char **why)
+static enum wsgi_connect greet(const struct wsgi_slots *slots, const struct wsgi_slot *slot,
+                               struct wsgi_connection *connection, apr_pool_t *p, const char **why)
 {
     enum wsgi_io answer = send_hello(slots, connection);
 
     if (answer == WSGI_IO_OK) {
-        answer = await_welcome(connection);
+        answer = await_welcome(slot, connection);
     }
     switch (answer) {
     case WSGI_IO_OK:
@@ -269,7 +295,7 @@ static enum wsgi_connect make_connection(const struct wsgi_slots *slots, int ind
         return WSGI_CONNECT_FAILED;
     }
     connection->epoch = epoch;
-    answer = greet(slots, connection, p, why);
+    answer = greet(slots, &slots->slot[index], connection, p, why);
     if (answer != WSGI_CONNECT_OK) {
         wsgi_connection_close(connection);
         return answer;

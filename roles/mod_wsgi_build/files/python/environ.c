@@ -2,6 +2,8 @@
 /* From the variable block to the environ dictionary. */
 #include "run.h"
 
+#include "stream.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -201,10 +203,34 @@ static int put_rest(const struct wsgi_run *run, PyObject *dict)
     return 0;
 }
 
+/* All requests of an interpreter share wsgi.errors. Whoever detaches its buffer keeps that, and
+ * those who come later get another one. */
+static int renew_errors(struct wsgi_interp *interp)
+{
+    struct wsgi_objects *o = &interp->objects;
+    PyObject *buffer = PyObject_GetAttr(o->errors, o->word_buffer);
+    PyObject *former = o->errors, *fresh;
+
+    if (buffer != NULL && buffer != Py_None) {
+        Py_DECREF(buffer);
+        return 0;
+    }
+    PyErr_Clear();
+    Py_XDECREF(buffer);
+    fresh = wsgi_stream_new(interp, WSGI_STREAM_ERRORS);
+    if (fresh == NULL)
+        return -1;
+    o->errors = fresh;
+    Py_DECREF(former);
+    return PyDict_SetItemString(o->environ, "wsgi.errors", fresh);
+}
+
 PyObject *wsgi_environ_make(const struct wsgi_run *run)
 {
-    PyObject *dict = PyDict_Copy(run->interp->objects.environ);
+    PyObject *dict = NULL;
 
+    if (renew_errors(run->interp) == 0)
+        dict = PyDict_Copy(run->interp->objects.environ);
     if (dict == NULL)
         return NULL;
     if (put_vars(run, dict) != 0 || put_texts(run, dict) != 0 || put_rest(run, dict) != 0) {

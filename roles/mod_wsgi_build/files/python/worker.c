@@ -420,14 +420,24 @@ static void accept_all(struct wsgi_daemon *daemon)
 
 /* ---- threads ------------------------------------------------------------- */
 
+/* The application closed or replaced files that are not its own; there is nothing left to serve
+ * with, maybe not even a log. The supervisor knows the status, and starts another process. */
+static void descriptors_are_lost(void)
+{
+    _exit(WSGI_EXIT_LOST);
+}
+
 static void work(struct wsgi_daemon *daemon, unsigned char *out)
 {
     struct wsgi_connection *connection;
     struct epoll_event event;
 
     while (!__atomic_load_n(&daemon->stopping, __ATOMIC_ACQUIRE)) {
-        if (epoll_wait(daemon->epoll, &event, 1, -1) != 1)
-            continue; /* EINTR */
+        if (epoll_wait(daemon->epoll, &event, 1, -1) != 1) {
+            if (errno != EINTR)
+                descriptors_are_lost();
+            continue;
+        }
         if (event.data.u64 == WSGI_TAG_LISTENER)
             accept_all(daemon);
         else if (event.data.u64 != WSGI_TAG_WAKE &&

@@ -55,4 +55,7 @@ struct wsgi_control {
     uint32_t epoch;
 };
 
+/* Exit status of a daemon that has lost the descriptors it serves with; 70 to 74 are taken. */
+#define WSGI_EXIT_LOST 75
+
 #endif

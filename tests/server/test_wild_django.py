@@ -14,7 +14,6 @@ import re
 import shutil
 import tempfile
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -148,7 +147,7 @@ def virtual_host(layout: Layout) -> str:
 """
 
 
-CASES = (
+DOCUMENTED = (
     Documented("embedded", embedded),
     Documented("embedded-path", embedded_without_home),
     Documented("daemon", daemon, group="example.com"),
@@ -182,33 +181,10 @@ User.objects.create_user("gone", password="{PASSWORD}", is_active=False)
     return home
 
 
-def make_project(layout: Layout) -> None:
+def prepare(layout: Layout) -> None:
     """A private copy, whose data everybody may write."""
     shutil.copytree(template(), project(layout), dirs_exist_ok=True)
     give_away(project(layout) / "data")
-
-
-@pytest.fixture(scope="module", params=CASES, ids=str)
-def started(request: pytest.FixtureRequest, module: Module) -> Iterator[tuple[Documented, Server]]:
-    """One server per documented configuration."""
-    assert module.path
-    case = request.param
-    with serving(case, make_project) as server:
-        yield case, server
-
-
-@pytest.fixture
-def prefix(started: tuple[Documented, Server]) -> str:
-    return started[0].prefix
-
-
-@pytest.fixture
-def site(started: tuple[Documented, Server]) -> Iterator[Server]:
-    """The server; its log is checked after each test."""
-    server = started[1]
-    server.forget_logs()
-    yield server
-    server.check_logs()
 
 
 @pytest.fixture
@@ -328,7 +304,7 @@ AUTH_CASES = (
 @pytest.mark.parametrize(("case", "answers"), AUTH_CASES, ids=[str(case) for case, _ in AUTH_CASES])
 def test_apache_asks_django(module: Module, case: Documented, answers: dict[str, int]) -> None:
     """Right and wrong passwords, unknown and inactive users, members and strangers."""
-    with serving(case, make_project) as server:
+    with serving(case, prepare) as server:
         reply = server.get("/secret/page.txt")
         assert (reply.status, reply.get("WWW-Authenticate")) == (401, 'Basic realm="Top Secret"')
         for user, status in answers.items():

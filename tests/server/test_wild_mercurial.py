@@ -10,15 +10,15 @@ from __future__ import annotations
 import json
 import os
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from harness import Layout, Module, Server, application_venv
-from harness.wild import Documented, closed, give_away, htpasswd, run_as, serving, tool
+from harness import Layout, Server, application_venv
+from harness.wild import Documented, closed, give_away, htpasswd, run_as, tool
 
 PASSWORD = "quicksilver"
+ALLOWED = ("no effect in this version: maximum-requests",)
 AUTH = ("authn_core", "authn_file", "auth_basic", "authz_user")
 
 
@@ -99,7 +99,7 @@ WSGIScriptAliasMatch ^/hg(.*) {cgi}/hgweb.wsgi$1
 """
 
 
-CASES = (
+DOCUMENTED = (
     Documented("embedded", embedded, "", AUTH),
     Documented("daemon", daemon, "", AUTH, "hg.example.net"),
     Documented("prefix", below_a_prefix, "/hg", AUTH, "hg"),
@@ -111,7 +111,7 @@ def hg(*words: str | Path, cwd: Path) -> str:
     return tool(venv(), "hg", *words, cwd=cwd, env={"HGRCPATH": "", "HGPLAIN": "1", "HGUSER": "tester"})
 
 
-def make_repositories(layout: Layout) -> None:
+def prepare(layout: Layout) -> None:
     """Two repositories with files and history, the script, its configuration, a password file."""
     repositories = layout.scratch / "repos"
     for name in ("one", "two"):
@@ -130,30 +130,6 @@ def make_repositories(layout: Layout) -> None:
     )
     give_away(repositories)
     htpasswd(layout.scratch / "hg.htpasswd", ann=PASSWORD)
-
-
-@pytest.fixture(scope="module", params=CASES, ids=str)
-def started(request: pytest.FixtureRequest, module: Module) -> Iterator[tuple[Documented, Server]]:
-    """One server per configuration."""
-    assert module.path
-    with serving(request.param, make_repositories) as server:
-        server.allow("no effect in this version: maximum-requests")
-        yield request.param, server
-
-
-@pytest.fixture
-def prefix(started: tuple[Documented, Server]) -> str:
-    return started[0].prefix
-
-
-@pytest.fixture
-def site(started: tuple[Documented, Server]) -> Iterator[Server]:
-    """The server; its log is checked after each test."""
-    server = started[1]
-    server.forget_logs()
-    server.allow("no effect in this version: maximum-requests")
-    yield server
-    server.check_logs()
 
 
 def url(site: Server, prefix: str, name: str, user: str = "") -> str:

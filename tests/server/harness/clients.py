@@ -6,6 +6,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from harness.places import places
 TIME_LIMIT = 180.0
 KEPT_LINES = 6
 KEPT_COLUMNS = 160
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,8 @@ def _last_lines(data: bytes) -> list[str]:
     except UnicodeDecodeError:
         return [f"<{len(data)} bytes, sha256 {hashlib.sha256(data).hexdigest()[:16]}>"]
     # A progress line is overwritten by its successor.
-    lines = [line.rpartition("\r")[2] for line in text.replace("\r\n", "\n").splitlines()]
-    return [line[:KEPT_COLUMNS] for line in lines if line.strip()][-KEPT_LINES:]
+    lines = [line.rstrip().rpartition("\r")[2] for line in COLOURS.sub("", text).split("\n")]
+    return [line[:KEPT_COLUMNS] for line in lines if line][-KEPT_LINES:]
 
 
 def keep(title: str, *parts: bytes, status: int = 0) -> None:

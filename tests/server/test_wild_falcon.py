@@ -112,7 +112,8 @@ def test_failing_responder(site: Server) -> None:
     reply = site.get("/crash")
     assert (reply.status, json.loads(reply.body)["title"]) == (500, "500 Internal Server Error")
     site.log().expect_traceback("ZeroDivisionError: in a responder")
-    site.allow(r"\[FALCON\] \[ERROR\] GET /crash")
+    # Falcon ends with an empty line, of which 6.1.1 writes the marks that it puts before each line.
+    site.allow(r"\[FALCON\] \[ERROR\] GET /crash|\[script [^]]*\]$")
 
 
 def test_logging(site: Server) -> None:

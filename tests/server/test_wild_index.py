@@ -120,7 +120,9 @@ def test_twine_upload(site: Server, tmp_path: Path) -> None:
     upload(site, made)
     index = site.layout.scratch / "index"
     assert (index / made.name).read_bytes() == made.read_bytes()
-    assert "409 Conflict" in said_by(upload(site, made, status=1))
+    assert "400 Bad Request" in said_by(upload(site, made, status=1))
+    site.expect("Cannot upload 'wild_upload-0.1-py3-none-any.whl' since it already exists!")
+    site.expect("You may start server with `--overwrite` option.")
     pip(site, "download", "--no-deps", "--dest", tmp_path / "back", "wild-upload==0.1")
     assert (tmp_path / "back" / made.name).read_bytes() == made.read_bytes()
     (index / made.name).unlink()

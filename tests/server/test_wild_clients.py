@@ -172,7 +172,7 @@ def test_httpx(base: str) -> None:
             answer = session.put(f"{base}/body", content=blocks(), extensions={"trace": note})
             assert answer.json() == summary(DATA)
         with session.stream("GET", f"{base}/stream", extensions={"trace": note}) as reply:
-            assert [line for line in reply.iter_lines()][-1] == "999,/stream"
+            assert list(reply.iter_lines())[-1] == "999,/stream"
         head = session.head(f"{base}/static/data.bin", extensions={"trace": note})
         assert (head.headers["Content-Length"], head.content) == (str(len(DATA)), b"")
     assert len(opened) == 1, "each request came over the same connection"

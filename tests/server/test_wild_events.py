@@ -16,11 +16,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from httpx_sse import ServerSentEvent, connect_sse
-
 from harness import Layout, Server, wait_until
 from harness.client import HOST
 from harness.clients import keep, surroundings
+from httpx_sse import ServerSentEvent, connect_sse
 
 MODULES = ("http2", "deflate", "filter")
 EVENTS = 5
@@ -65,7 +64,9 @@ def made(room: Path) -> list[str]:
 
 def saw(room: Path, number: int) -> None:
     """The client has it, and nothing was made beyond it."""
-    assert [word for word in made(room) if word != "end"][-1] == str(number), "no event is made before the one before it was seen"
+    assert [word for word in made(room) if word != "end"][-1] == str(number), (
+        "no event is made before the one before it was seen"
+    )
     (room / f"seen.{number}").touch()
 
 

@@ -91,7 +91,9 @@ def git(
     trace: Path | None = None,
 ) -> Said:
     """A git command that talks to the server."""
-    traced = {"GIT_TRACE_CURL": str(trace), "GIT_TRACE_CURL_NO_DATA": "1", "GIT_TRACE_PACKET": str(trace)} if trace else {}
+    traced = (
+        {"GIT_TRACE_CURL": str(trace), "GIT_TRACE_CURL_NO_DATA": "1", "GIT_TRACE_PACKET": str(trace)} if trace else {}
+    )
     words = [word for option in options for word in ("-c", option)]
     return client("git", *words, *command, cwd=cwd, env={**variables(), **traced}, status=status)
 
@@ -211,7 +213,9 @@ def test_push_of_50_mib(site: Server, server: str, way: str, tmp_path: Path) -> 
     assert ("100 Continue" in trace) == ("expect" in way)
     repository = site.layout.scratch / "git" / f"{server}-{way}.git"
     local("fsck", "--no-progress", cwd=repository)
-    assert local("rev-parse", "big", "big:big.bin", cwd=repository) == local("rev-parse", "big", "big:big.bin", cwd=origin())
+    assert local("rev-parse", "big", "big:big.bin", cwd=repository) == local(
+        "rev-parse", "big", "big:big.bin", cwd=origin()
+    )
 
 
 def test_clone_of_50_mib(site: Server, tmp_path: Path) -> None:

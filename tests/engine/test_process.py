@@ -164,6 +164,9 @@ def test_drain(host: Host, how: str) -> None:
         daemon.tell("DRAIN")
     elif how == "SIGUSR1":
         os.kill(daemon.pid, signal.SIGUSR1)
+        assert daemon.message() == "LEAVING"
+        assert front.run(block).body == b"hello"
+        daemon.tell("DRAIN")
     else:
         daemon.control.close()
     assert daemon.wait_log("Process drains")
@@ -171,6 +174,36 @@ def test_drain(host: Host, how: str) -> None:
     with daemon.front() as new:
         assert new.run(block).body == b"hello"
     front.close()
+    assert daemon.wait() == 0
+
+
+def test_maximum_of_requests(host: Host) -> None:
+    """A process that has served so many says so once, and serves on until it is told to drain."""
+    daemon = host.start(extra=[("MAXIMUM_REQUESTS", 3)])
+    block = request_block(host.script(HELLO))
+    with daemon.front() as front:
+        for _ in range(3):
+            assert front.run(block).body == b"hello"
+        assert daemon.message() == "SPENT"
+        for _ in range(3):
+            assert front.run(block).body == b"hello"
+        daemon.tell("DRAIN")
+        assert front.run(block).body == b"hello"
+    assert daemon.wait() == 0
+    assert daemon.log.count("maximum of 3 requests") == 1
+    assert daemon.control.recv(64) == b"", "it was said once"
+
+
+def test_process_for_one_request(host: Host) -> None:
+    """With a maximum of one there is no second request, however it comes."""
+    daemon = host.start(extra=[("MAXIMUM_REQUESTS", 1)])
+    block = request_block(host.script(HELLO))
+    with daemon.front() as front, daemon.front() as other:
+        assert front.run(block).body == b"hello"
+        assert daemon.message() == "SPENT"
+        for late in (front, other):
+            assert late.run(block).reject == 1
+        daemon.tell("DRAIN")
     assert daemon.wait() == 0
 
 

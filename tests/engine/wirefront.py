@@ -73,7 +73,7 @@ TYPES = {
 TYPE_NAMES = {number: name for name, number in TYPES.items()}
 CONTROL = {
     name: number
-    for number, name in enumerate(["READY", "RELOAD", "FAILED", "DRAIN", "STOP", "RENEW", "LEAVING"], start=1)
+    for number, name in enumerate(["READY", "RELOAD", "FAILED", "DRAIN", "STOP", "RENEW", "LEAVING", "SPENT"], start=1)
 }
 
 

@@ -153,6 +153,7 @@ static void start_into(struct wsgi_minder *minder, int index, int place, apr_tim
     minded->ready = minded->drain_since = minded->stop_since = 0;
     minded->planned = NULL;
     minded->place = place;
+    minded->heir = -1;
     minded->born = now;
     minder->places[place].slot = index;
     minder->alive++;
@@ -316,6 +317,7 @@ static void clear_slot(struct wsgi_minder *minder, int index, apr_time_t now)
     }
     leave_place(minder, index);
     minded->adopted = 0;
+    minded->heir = -1;
     minded->died = now;
     set_process(minder, index, 0);
     minder->alive--;
@@ -365,6 +367,21 @@ int wsgi_minder_reap(struct wsgi_minder *minder, pid_t pid, int status, apr_time
 
 /* ---- what a daemon says -------------------------------------------------- */
 
+/* The one in this place is ready: who served until then may go. */
+static void relieve(struct wsgi_minder *minder, int place, apr_time_t now)
+{
+    int i;
+
+    for (i = 0; i < minder->slots->count; i++) {
+        struct wsgi_minded *minded = &minder->minded[i];
+
+        if (minded->pid && minded->heir >= 0 && minded->heir == place) {
+            minded->heir = -1;
+            drain(minder, i, WSGI_CONTROL_DRAIN, minded->way, now);
+        }
+    }
+}
+
 static void became_ready(struct wsgi_minder *minder, int index, apr_time_t now)
 {
     struct wsgi_minded *minded = &minder->minded[index];
@@ -377,6 +394,7 @@ static void became_ready(struct wsgi_minder *minder, int index, apr_time_t now)
     ap_log_error(APLOG_MARK, APLOG_INFO, 0, minder->group->server,
                  "daemon group '%s': process %d is ready after %ld ms", minder->group->name,
                  (int)minded->pid, (long)apr_time_as_msec(now - minded->born));
+    relieve(minder, minded->place, now);
 }
 
 /* The place of a ready process is for another one from now on. A script may ask for that at each
@@ -395,15 +413,24 @@ static void replace(struct wsgi_minder *minder, int index, apr_time_t now)
     leave_place(minder, index);
 }
 
-/* A signal told a daemon to drain: as with a reload, but it alone. */
-static void leaving(struct wsgi_minder *minder, int index, apr_time_t now)
+/* A daemon asks to be replaced, it alone. It serves on until there is another one; but not when
+ * it is for one request only, which it has had. */
+static void leaving(struct wsgi_minder *minder, int index, const char *why, int at_once,
+                    apr_time_t now)
 {
-    if (state_of(minder, index) != WSGI_SLOT_READY || minder->closing ||
-        minder->minded[index].place < 0) {
+    struct wsgi_minded *minded = &minder->minded[index];
+    int place = minded->place;
+
+    if (state_of(minder, index) != WSGI_SLOT_READY || minder->closing || place < 0) {
         return;
     }
     replace(minder, index, now);
-    drain(minder, index, WSGI_CONTROL_DRAIN, "a signal told it to", now);
+    if (at_once) {
+        drain(minder, index, WSGI_CONTROL_DRAIN, why, now);
+    } else {
+        minded->heir = place;
+        minded->way = why;
+    }
 }
 
 /* A script changed. All ready processes are to be replaced; they get nothing new from now on, so
@@ -421,10 +448,13 @@ static void reload(struct wsgi_minder *minder, int asking, apr_time_t now)
     for (i = 0; i < minder->slots->count; i++) {
         struct wsgi_minded *minded = &minder->minded[i];
 
-        if (state_of(minder, i) != WSGI_SLOT_READY || minded->place < 0) {
+        if (state_of(minder, i) != WSGI_SLOT_READY || (minded->place < 0 && minded->heir < 0)) {
             continue;
         }
-        replace(minder, i, now);
+        if (minded->place >= 0) {
+            replace(minder, i, now);
+        }
+        minded->heir = -1;
         drain(minder, i, WSGI_CONTROL_RENEW, "its script changed", now);
     }
 }
@@ -443,7 +473,11 @@ static void heard(struct wsgi_minder *minder, int index, const struct wsgi_contr
         reload(minder, index, now);
         break;
     case WSGI_CONTROL_LEAVING:
-        leaving(minder, index, now);
+        leaving(minder, index, "a signal told it to", 0, now);
+        break;
+    case WSGI_CONTROL_SPENT:
+        leaving(minder, index, "it has served its maximum of requests",
+                minder->group->maximum_requests == 1, now);
         break;
     case WSGI_CONTROL_FAILED:
         minder->minded[index].failed = 1;
@@ -631,6 +665,7 @@ void wsgi_minder_init(struct wsgi_minder *minder, apr_pool_t *pool, const struct
         minder->minded[i].control = -1;
         minder->minded[i].log.fd = -1;
         minder->minded[i].place = -1;
+        minder->minded[i].heir = -1;
         if (state_of(minder, i) != WSGI_SLOT_DEAD) {
             adopt(minder, i, now);
         }

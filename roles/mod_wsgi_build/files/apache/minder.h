@@ -15,6 +15,8 @@ struct wsgi_minded {
     int control; /* our end, -1 */
     struct wsgi_logpipe log;
     int place;       /* index of the place it fills, -1: it is being replaced */
+    int heir;        /* it serves until a process is ready in this place; else -1 */
+    const char *way; /* why, when `heir` is set */
     apr_time_t born; /* all times of the monotonic clock; 0: not yet */
     apr_time_t ready;
     apr_time_t drain_since;

@@ -2,6 +2,7 @@
 #include "response.h"
 
 #include "body.h"
+#include "conditions.h"
 #include "config.h"
 #include "filebucket.h"
 #include "log.h"
@@ -281,58 +282,6 @@ int wsgi_response_bucket(struct wsgi_response *response, apr_bucket *bucket, int
     return pass_if_due(response, flush);
 }
 
-/* In embedded mode the kernel may send the file itself, when WSGIEnableSendfile and EnableSendfile
- * are both On. */
-static apr_bucket *file_bucket(const struct wsgi_response *response, int descriptor,
-                               apr_uint64_t offset, apr_uint64_t size)
-{
-    request_rec *r = response->r;
-    const core_dir_config *core = ap_get_core_module_config(r->per_dir_config);
-    apr_bucket *bucket = NULL;
-
-    if (!response->is_daemon && wsgi_config_directory(r)->enable_sendfile == 1 &&
-        core->enable_sendfile == ENABLE_SENDFILE_ON)
-        bucket = wsgi_file_bucket_sendfile(descriptor, offset, size, r->pool,
-                                           r->connection->bucket_alloc);
-    if (bucket != NULL)
-        return bucket;
-    return wsgi_file_bucket_create(descriptor, offset, size, r->connection->bucket_alloc);
-}
-
-int wsgi_response_file(struct wsgi_response *response, int descriptor, apr_uint64_t offset,
-                       apr_uint64_t length, int flush)
-{
-    struct stat file;
-    apr_uint64_t size;
-    int own;
-
-    if (is_answered(response))
-        return -1;
-    if (fstat(descriptor, &file) != 0 || !S_ISREG(file.st_mode) || file.st_size < 0)
-        return pass_if_due(response, flush);
-    size = (apr_uint64_t)file.st_size;
-    size = offset < size ? size - offset : 0;
-    size = accept_bytes(response, length < size ? length : size);
-    own = size > 0 ? fcntl(descriptor, F_DUPFD_CLOEXEC, 3) : -1;
-    if (own < 0) {
-        response->sent -= (apr_int64_t)size; /* missing bytes make the response a short one */
-        return pass_if_due(response, flush);
-    }
-    APR_BRIGADE_INSERT_TAIL(response->out, file_bucket(response, own, offset, size));
-    return flush ? pass_flushed(response) : pass(response);
-}
-
-int wsgi_response_flush(struct wsgi_response *response)
-{
-    if (is_answered(response))
-        return -1;
-    if (!response->head_seen || is_discarded(response))
-        return 0;
-    return pass_flushed(response);
-}
-
-/* ---- end ----------------------------------------------------------------------------------- */
-
 /* Without a length or chunks the end of the connection is the end of the response, and a clean
  * one would say "complete". A reset does not. */
 static void reset_on_close(request_rec *r)
@@ -346,6 +295,142 @@ static void reset_on_close(request_rec *r)
     setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
     r->connection->aborted = 1;
 }
+
+/* ---- files --------------------------------------------------------------------------------- */
+
+/* In embedded mode the kernel may send the file itself, when WSGIEnableSendfile and EnableSendfile
+ * are both On. */
+static int may_send_itself(const struct wsgi_response *response)
+{
+    request_rec *r = response->r;
+    const core_dir_config *core = ap_get_core_module_config(r->per_dir_config);
+
+    return !response->is_daemon && wsgi_config_directory(r)->enable_sendfile == 1 &&
+           core->enable_sendfile == ENABLE_SENDFILE_ON;
+}
+
+/* Takes over the descriptor. NULL, or who knows afterwards whether it could be read. */
+static apr_bucket *add_file(struct wsgi_response *response, int descriptor, apr_uint64_t offset,
+                            apr_uint64_t size)
+{
+    apr_bucket *witness = NULL;
+
+    if (!may_send_itself(response) ||
+        wsgi_file_append_sendfile(response->out, response->r->pool, descriptor, offset, size) != 0)
+        wsgi_file_append(response->out, response->r, descriptor, offset, size, &witness);
+    return witness;
+}
+
+/* A filter could not read the file, which has become shorter; its bucket said so. */
+static int break_off(struct wsgi_response *response)
+{
+    request_rec *r = response->r;
+    apr_bucket_alloc_t *list = r->connection->bucket_alloc;
+
+    r->connection->keepalive = AP_CONN_CLOSE;
+    if (r->connection->master == NULL) {
+        reset_on_close(r);
+        return -1;
+    }
+    APR_BRIGADE_INSERT_TAIL(response->out,
+                            ap_bucket_error_create(HTTP_BAD_GATEWAY, NULL, r->pool, list));
+    APR_BRIGADE_INSERT_TAIL(response->out, apr_bucket_eos_create(list));
+    pass(response);
+    return -1;
+}
+
+/* 0 also when httpd answers with a page of its own, because no range of the client fits. */
+static int pass_file(struct wsgi_response *response, apr_bucket *witness, int flush)
+{
+    request_rec *r = response->r;
+    int failed;
+
+    if (flush)
+        APR_BRIGADE_INSERT_TAIL(response->out,
+                                apr_bucket_flush_create(r->connection->bucket_alloc));
+    failed = ap_pass_brigade(r->output_filters, response->out);
+    if (failed == AP_FILTER_ERROR)
+        failed = 0;
+    apr_brigade_cleanup(response->out);
+    response->held = 0;
+    if (witness != NULL && wsgi_file_has_failed(witness))
+        failed = 1;
+    if (!failed && !r->connection->aborted)
+        return 0;
+    response->gone = 1;
+    return r->connection->aborted ? -1 : break_off(response);
+}
+
+/* A condition of the client is not met: head only. */
+static void drop_body(struct wsgi_response *response, int status)
+{
+    request_rec *r = response->r;
+
+    apr_brigade_cleanup(response->out);
+    r->status = status;
+    r->status_line = NULL;
+    apr_table_unset(r->headers_out, "Content-Length");
+}
+
+/*
+ * The file is the whole body. httpd answers ranges of a body that comes with its end in one
+ * brigade, so this is the end of the response: what follows is only how the application ends. It
+ * may be long about that, so nothing is left lying in httpd's own buffer.
+ */
+static int end_with_file(struct wsgi_response *response, apr_bucket *witness)
+{
+    conn_rec *c = response->r->connection;
+    int status = wsgi_conditions_apply(response->r) ? wsgi_conditions_check(response->r) : OK;
+
+    if (status != OK)
+        drop_body(response, status);
+    APR_BRIGADE_INSERT_TAIL(response->out, apr_bucket_eos_create(c->bucket_alloc));
+    if (pass_file(response, witness, 0) != 0)
+        return -1;
+    if (!may_send_itself(response))
+        ap_flush_conn(c);
+    response->gone = c->aborted;
+    return response->gone ? -1 : 0;
+}
+
+int wsgi_response_file(struct wsgi_response *response, int descriptor, apr_uint64_t offset,
+                       apr_uint64_t length, int flush)
+{
+    apr_bucket *witness = NULL;
+    struct stat file;
+    apr_uint64_t size;
+    int own;
+
+    if (is_answered(response))
+        return -1;
+    if (fstat(descriptor, &file) != 0 || !S_ISREG(file.st_mode) || file.st_size < 0)
+        return pass_if_due(response, flush);
+    size = (apr_uint64_t)file.st_size;
+    size = offset < size ? size - offset : 0;
+    size = accept_bytes(response, length < size ? length : size);
+    own = size > 0 ? fcntl(descriptor, F_DUPFD_CLOEXEC, 3) : -1;
+    if (own < 0 && size > 0) {
+        response->sent -= (apr_int64_t)size; /* missing bytes make the response a short one */
+        return pass_if_due(response, flush);
+    }
+    if (own >= 0)
+        witness = add_file(response, own, offset, size);
+    if (is_discarded(response) || response->promised != (apr_int64_t)size ||
+        response->sent != response->promised || !wsgi_conditions_offer_ranges(response->r))
+        return size > 0 ? pass_file(response, witness, flush) : pass_if_due(response, flush);
+    return end_with_file(response, witness);
+}
+
+int wsgi_response_flush(struct wsgi_response *response)
+{
+    if (is_answered(response))
+        return -1;
+    if (!response->head_seen || is_discarded(response))
+        return 0;
+    return pass_flushed(response);
+}
+
+/* ---- end ----------------------------------------------------------------------------------- */
 
 /* The error bucket makes httpd leave out the last chunk (HTTP/1.1) or reset the stream (HTTP/2).
  * The head has to be out before, else it would become an error page. */

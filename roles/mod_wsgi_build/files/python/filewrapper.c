@@ -2,7 +2,9 @@
 /* wsgi.file_wrapper: mod_wsgi.FileWrapper and its way around Python. */
 #include "run.h"
 
+#include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "errors.h"
 
@@ -54,6 +56,19 @@ static int is_transparent(const struct wsgi_objects *objects, PyObject *filelike
     return plain;
 }
 
+/* Regular files of /proc have the size 0, those of /sys a whole page, whatever they hold. Such a
+ * file occupies no blocks; other files without any are empty or a hole. */
+static int has_its_size(int descriptor, const struct stat *status)
+{
+    char byte;
+
+    if (status->st_blocks > 0)
+        return 1;
+    if (status->st_size == 0)
+        return pread(descriptor, &byte, 1, 0) <= 0;
+    return pread(descriptor, &byte, 1, status->st_size - 1) == 1;
+}
+
 /* 1: descriptor, offset and length of what is left of a regular file. */
 static int find_range(const struct wsgi_objects *objects, PyObject *filelike, int *descriptor,
                       uint64_t *offset, uint64_t *length)
@@ -68,12 +83,25 @@ static int find_range(const struct wsgi_objects *objects, PyObject *filelike, in
         !S_ISREG(status.st_mode))
         return 0;
     position = ask_number(filelike, objects->word_tell);
-    if (position < 0)
+    if (position < 0 || !has_its_size((int)number, &status))
         return 0;
     *descriptor = (int)number;
     *offset = (uint64_t)position;
     *length = position < status.st_size ? (uint64_t)(status.st_size - position) : 0;
     return 1;
+}
+
+/* A HEAD response has the length that GET would have; the file tells it. */
+static void put_length(struct wsgi_run *run, uint64_t length)
+{
+    char digits[24];
+    int size;
+
+    if (!run->call.is_head || !run->head_given || run->has_length || run->number == 204 ||
+        run->number == 304)
+        return;
+    size = snprintf(digits, sizeof digits, "%llu", (unsigned long long)length);
+    wsgi_head_put(&run->head, "Content-Length", 14, digits, (size_t)size);
 }
 
 static int send_range(struct wsgi_run *run, int descriptor, uint64_t offset, uint64_t length)
@@ -86,8 +114,8 @@ static int send_range(struct wsgi_run *run, int descriptor, uint64_t offset, uin
         if (run->transport->send_head(run->context, run->head.data, run->head.used) != 0)
             run->gone = 1;
     }
-    if (!run->gone && length > 0 &&
-        run->transport->send_file(run->context, descriptor, offset, length) != 0)
+    /* Also a file without a byte: the other side has to know that it is one. */
+    if (!run->gone && run->transport->send_file(run->context, descriptor, offset, length) != 0)
         run->gone = 1;
     wsgi_meter_add(run, &run->meter.output_time, begun);
     run->meter.output_length += (int64_t)length;
@@ -108,6 +136,7 @@ int wsgi_wrapper_send(struct wsgi_run *run, PyObject *self)
     Py_DECREF(filelike);
     if (!found)
         return 0;
+    put_length(run, length);
     if (wsgi_output_commit(run, (int64_t)length) != 0)
         return -1;
     if (run->has_length && (uint64_t)run->length < length)
@@ -162,8 +191,9 @@ static PyObject *wrapper_next(PyObject *self)
         return NULL;
     block = PyObject_CallMethod(wrapper->filelike, "read", "n", wrapper->blksize);
     if (block != NULL && !PyBytes_Check(block)) {
-        PyErr_Format(PyExc_TypeError, "read() of the wrapped file must return bytes, not %.100s",
-                     Py_TYPE(block)->tp_name);
+        PyErr_Format(PyExc_TypeError, "read() of the wrapped file must return bytes, not %.100s%s",
+                     Py_TYPE(block)->tp_name,
+                     PyUnicode_Check(block) ? "; open it in binary mode" : "");
         Py_CLEAR(block);
     } else if (block != NULL && PyBytes_GET_SIZE(block) == 0) {
         Py_CLEAR(block); /* without an exception: the end */

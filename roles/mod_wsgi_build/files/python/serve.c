@@ -419,10 +419,9 @@ static void wait_once(struct wsgi_daemon *daemon, int *control)
         return;
     if (waits[1].revents && !take_control(daemon))
         *control = -1;
-    if (__atomic_exchange_n(&daemon->drain_signal, 0, __ATOMIC_ACQ_REL)) {
-        begin_drain(daemon, "SIGUSR1", "graceful_signal");
+    /* It serves on until another one is ready; then the supervisor tells it to drain. */
+    if (__atomic_exchange_n(&daemon->drain_signal, 0, __ATOMIC_ACQ_REL))
         wsgi_daemon_tell(WSGI_CONTROL_LEAVING);
-    }
     fill_order(daemon);
     wsgi_dispatch_begin(daemon);
     if (busy) {

@@ -24,6 +24,7 @@ struct wsgi_daemon {
     int draining;
     int accept_stalled; /* accept() ran out of descriptors: the main thread tries again */
     int reload_told;
+    int spent;          /* it has served maximum-requests, which the supervisor knows */
     const char *reason; /* why this process ends: the first one that was noted; atomic */
     int connections_open;
     int connections_new; /* of these, the ones that have not said HELLO yet */

@@ -199,6 +199,30 @@ static void count_end(const struct exchange *exchange)
     __atomic_fetch_add(&board->requests, 1, __ATOMIC_RELAXED);
 }
 
+/* Recycling. Whatever ends the process from now on, this is why. */
+static void tell_if_spent(struct wsgi_daemon *daemon)
+{
+    int64_t limit = wsgi_process.settings.maximum_requests;
+
+    if (limit <= 0 ||
+        __atomic_load_n(&daemon->board->requests, __ATOMIC_RELAXED) < (uint64_t)limit ||
+        __atomic_exchange_n(&daemon->spent, 1, __ATOMIC_ACQ_REL))
+        return;
+    wsgi_daemon_note(daemon, "maximum_requests");
+    wsgi_log(WSGI_LOG_INFO, NULL, "Process has served its maximum of %lld requests.",
+             (long long)limit);
+    wsgi_daemon_tell(WSGI_CONTROL_SPENT);
+}
+
+/* A process that is for one request takes no second one. With a higher maximum it serves on until
+ * another process is there. */
+static int takes_nothing_new(struct wsgi_daemon *daemon)
+{
+    return __atomic_load_n(&daemon->stopping, __ATOMIC_ACQUIRE) ||
+           (wsgi_process.settings.maximum_requests == 1 &&
+            __atomic_load_n(&daemon->spent, __ATOMIC_ACQUIRE));
+}
+
 static int run_request(struct wsgi_daemon *daemon, struct wsgi_connection *connection,
                        const struct wsgi_request *request, unsigned refused)
 {
@@ -208,6 +232,7 @@ static int run_request(struct wsgi_daemon *daemon, struct wsgi_connection *conne
 
     /* Counted first: a front that has its answer must not find the worker busy. */
     count_end(&exchange);
+    tell_if_spent(daemon);
     if (result == WSGI_RUN_RELOAD) {
         tell_reload(daemon);
         return reject(connection, connection->sequence, WSGI_REJECT_RELOAD);
@@ -222,7 +247,7 @@ static int serve_request(struct wsgi_daemon *daemon, struct wsgi_connection *con
     const unsigned char *payload;
     int result;
 
-    if (__atomic_load_n(&daemon->stopping, __ATOMIC_ACQUIRE)) {
+    if (takes_nothing_new(daemon)) {
         reject(connection, frame->sequence, WSGI_REJECT_DRAINING);
         return -1;
     }

@@ -36,7 +36,8 @@ enum wsgi_control_type {
                                no request is active and no connection is left */
     WSGI_CONTROL_STOP,      /* supervisor: finish what runs, take nothing new, exit */
     WSGI_CONTROL_RENEW,     /* supervisor: as DRAIN, because a script of the group changed */
-    WSGI_CONTROL_LEAVING    /* daemon: a signal told it to drain, it wants to be replaced */
+    WSGI_CONTROL_LEAVING,   /* daemon: a signal told it to go when it has been replaced */
+    WSGI_CONTROL_SPENT      /* daemon: likewise, it has served its maximum of requests */
 };
 struct wsgi_control {
     uint32_t type;

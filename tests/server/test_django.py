@@ -119,6 +119,7 @@ def test_upload_in_memory_and_in_a_file(browser: Browser, size: int) -> None:
     assert reply.json() == {"f": ["name", size, hashlib.sha256(data).hexdigest()]}
 
 
+@pytest.mark.ours("D250: a 6.1.1 daemon answers no ranges, and one that does not fit is logged as an error")
 def test_file_response(site: Server, browser: Browser) -> None:
     """A part of a file: Django knows nothing of ranges, httpd cuts what it has."""
     data = os.urandom(100_000)

@@ -65,8 +65,11 @@ def curl(*words: str | Path, data: bytes = b"", cwd: Path | None = None) -> Said
 
 @pytest.mark.core
 @pytest.mark.parametrize("version", VERSIONS)
-def test_curl_get(base: str, version: str) -> None:
-    """A stream without a length, a file, a part of it, compressed and headers only."""
+def test_curl_get(site: Server, base: str, version: str) -> None:
+    """A stream without a length, a file, a part of it, compressed; an error."""
+    if site.layout.module.peer and version == "2":
+        # It takes the end of a stream that curl has all of for a failure of the application.
+        site.allow("WSGI0174|OSError: mod_wsgi client connection closed")
     how = VERSIONS[version]
     said = curl(how, f"{base}/stream")
     assert said.errors.split() == ["200", "1.1" if version == "1.0" else version]
@@ -77,16 +80,26 @@ def test_curl_get(base: str, version: str) -> None:
     said = curl(how, "--compressed", "-D", "-", "-o", "/dev/null", f"{base}/static/text.txt")
     assert "content-encoding: gzip" in said.text.lower()
     assert curl(how, "--compressed", f"{base}/static/text.txt").body == TEXT
-    said = curl(how, "-I", f"{base}/static/data.bin")
-    assert f"content-length: {len(DATA)}" in said.text.lower()
     said = curl(how, f"{base}/nowhere")
     assert (said.errors[:3], said.text) == ("404", "nothing at /nowhere")
 
 
+HEAD_IS_CUT = pytest.mark.ours("D280: 6.1.1 fails to answer HEAD over HTTP/2")
+BODY_IS_LOST = pytest.mark.ours("D281: a 6.1.1 daemon gets no HTTP/2 body whose length is not told")
+
+
 @pytest.mark.core
-@pytest.mark.parametrize("version", ["1.1", "2"])
+@pytest.mark.parametrize("version", ["1.0", "1.1", pytest.param("2", marks=HEAD_IS_CUT)])
+def test_curl_head(base: str, version: str) -> None:
+    said = curl(VERSIONS[version], "-I", f"{base}/static/data.bin")
+    assert f"content-length: {len(DATA)}" in said.text.lower()
+
+
+@pytest.mark.core
 @pytest.mark.parametrize("expect", [False, True])
-@pytest.mark.parametrize("piped", [False, True])
+@pytest.mark.parametrize(
+    ("version", "piped"), [("1.1", False), ("1.1", True), ("2", False), pytest.param("2", True, marks=BODY_IS_LOST)]
+)
 def test_curl_upload(base: str, tmp_path: Path, version: str, piped: bool, expect: bool) -> None:
     """From a file and from a pipe, without and with a question before the body."""
     (tmp_path / "body").write_bytes(DATA)

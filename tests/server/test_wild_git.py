@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import Layout, Server, application_venv
+from harness import Layout, Server, application_venv, find_module
 from harness.client import HOST
 from harness.clients import Said, client
 from harness.wild import at_home, give_away, htpasswd
@@ -26,6 +26,9 @@ PASSWORD = "correct-horse"
 SERVERS = ("git", "dulwich")
 COMMITS = 40
 BIG = 50 << 20
+
+# D282: what dulwich leaves for the collector, 6.1.1 ends when modules cannot be imported any more.
+ALLOWED = ("Exception ignored in|Traceback|/dulwich/|sys.meta_path is None",) if find_module().peer else ()
 
 # How a push of much data goes: by chunks or with its length, at once or when the server asks for it.
 CHUNKED = "http.postBuffer=65536"

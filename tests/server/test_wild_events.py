@@ -85,7 +85,7 @@ def events_of(process: subprocess.Popen[str]) -> Iterator[list[str]]:
 @pytest.mark.core
 @pytest.mark.parametrize("way", WAYS)
 def test_curl(site: Server, room: Path, way: str) -> None:
-    """R6: `curl -N` shows each event when it is made, whatever the protocol."""
+    """R10: `curl -N` shows each event when it is made, whatever the protocol."""
     command = ["curl", "-sSN", *WAYS[way], url(site, room, "/compressed" if way == "compressed" else "/events")]
     said = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=surroundings(room)) as process:

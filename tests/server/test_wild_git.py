@@ -208,7 +208,7 @@ def test_push_needs_a_password(site: Server, server: str) -> None:
     ("server", "way"), [*(("git", way) for way in WAYS), ("dulwich", "length"), ("dulwich", "chunked-expect")]
 )
 def test_push_of_50_mib(site: Server, server: str, way: str, tmp_path: Path) -> None:
-    """R12: by chunks and with a length, at once and after 100 Continue; then it is all there."""
+    """R5, R12: by chunks and with a length, at once and after 100 Continue; then it is all there."""
     target = url(site, server, f"{server}-{way}", f"ann:{PASSWORD}@")
     git("push", target, "big", cwd=origin(), options=WAYS[way], trace=tmp_path / "trace")
     trace = (tmp_path / "trace").read_text()

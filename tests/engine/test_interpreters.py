@@ -256,6 +256,28 @@ def test_threads_in_an_interpreter_with_its_own_gil_at_the_end(host: Host, pytho
     assert "exit function" in daemon.log
 
 
+def test_finalisers_at_the_end_can_still_import(host: Host, python: str) -> None:
+    """What an application left in a cycle is ended as in an ordinary Python: while modules are there."""
+    if version_of(python) < (3, 9):
+        pytest.skip("all interpreters of a process share one collector before Python 3.9")
+    text = (
+        "class Kept:\n"
+        "    def __del__(self):\n"
+        "        import colorsys\n"
+        "        print('ended with', colorsys.__name__)\n"
+        "kept = Kept()\n"
+        "kept.itself = kept\n"
+        "del kept\n" + textwrap.dedent(HELLO)
+    )
+    daemon = host.start()
+    with daemon.front() as front:
+        for group in ("one", "two"):
+            assert front.run(request_block(host.script(text), group)).body == b"hello"
+    assert daemon.stop() == 0
+    assert daemon.log.count("ended with colorsys") == 2
+    assert "Exception ignored" not in daemon.log
+
+
 def test_free_threading_is_told_about(host: Host) -> None:
     """None of the tested interpreters is built for it."""
     site = Site(

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from harness import Module, Server, find_module, places
+from harness.wild import Documented
 
 MODES = ("embedded", "daemon")
 MPMS = ("event", "worker", "prefork")
@@ -41,8 +42,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """The matrix: each test that uses the file's server runs per mode and MPM."""
+    """The matrix: each test that uses the file's server runs per mode and MPM, or per documented configuration."""
     if "running" not in metafunc.fixturenames:
+        return
+    documented = getattr(metafunc.module, "DOCUMENTED", ())
+    if documented:
+        metafunc.parametrize("running", documented, indirect=True, scope="module", ids=str)
         return
     limit = metafunc.definition.get_closest_marker("modes")
     modes = limit.args if limit else MODES
@@ -76,31 +81,61 @@ def module() -> Module:
 
 @pytest.fixture(scope="module")
 def running(request: pytest.FixtureRequest, module: Module) -> Iterator[Server]:
-    """One server per test file, mode and MPM; the file's `configure` writes its lines."""
-    mode, mpm, *validated = request.param
-    server = Server(
-        request.module.configure,
-        mode=mode,
-        mpm=mpm,
-        modules=getattr(request.module, "MODULES", ()),
-        level=getattr(request.module, "LEVEL", "warn"),
-        ports=getattr(request.module, "PORTS", 1),
-        validated=bool(validated),
-    )
+    """One server per test file and documented configuration, or mode and MPM, of that file.
+
+    The file's `configure` writes its lines, unless they are a project's; its `prepare` makes what has to be there
+    before the start.
+    """
+    assert module.path
+    given, file = request.param, request.module
+    if isinstance(given, Documented):
+        server = given.server()
+    else:
+        mode, mpm, *validated = given
+        server = Server(
+            file.configure, mode=mode, mpm=mpm, modules=getattr(file, "MODULES", ()), validated=bool(validated)
+        )
+        server.level = getattr(file, "LEVEL", "warn")
+        server.port_count = getattr(file, "PORTS", 1)
     try:
-        yield server.start()
+        getattr(file, "prepare", lambda _: None)(server.layout)
+        server.start()
+        _allow(request, server)
+        yield server
     finally:
         server.close()
 
 
+def _allow(request: pytest.FixtureRequest, server: Server) -> None:
+    """Lines that an application of this file may log in every test, as the file's `ALLOWED` says."""
+    for pattern in getattr(request.module, "ALLOWED", ()):
+        server.allow(pattern)
+
+
 @pytest.fixture
-def site(running: Server) -> Iterator[Server]:
+def site(request: pytest.FixtureRequest, running: Server) -> Iterator[Server]:
     """The file's server; after the test its logs hold no line the test did not declare."""
     running.forget_logs()
     if running.layout.validated:
         running.allow(r"WSGIWarning|warnings\.warn")  # of the validator: odd, and not wrong
+    _allow(request, running)
     yield running
     running.check_logs()
+
+
+@pytest.fixture
+def case(request: pytest.FixtureRequest, running: Server) -> Documented:
+    """The documented configuration of the file's server."""
+    assert running.process
+    found = request.node.callspec.params["running"]
+    assert isinstance(found, Documented)
+    return found
+
+
+@pytest.fixture
+def prefix(case: Documented) -> str:
+    """Where its pages begin."""
+    return case.prefix
 
 
 @pytest.fixture

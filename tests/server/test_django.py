@@ -1,89 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real Django project from PyPI in a virtual environment, in daemon mode, used over HTTP."""
+"""A real Django project from PyPI in a virtual environment, in both modes, used over HTTP."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import re
-import subprocess
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from harness import Layout, Module, Server, application_venv
+from harness import Layout, Server
 from harness.browser import Browser, csrf_token
+from harness.django import PASSWORD, prepare, project, venv
+from harness.wild import at_home
 
-PASSWORD = "correct horse"
+__all__ = ["prepare"]
 
 
 def configure(layout: Layout) -> str:
     """The project in the main interpreter, its static files served by httpd itself."""
-    project = layout.apps / "django_site"
+    home = project(layout)
+    path = f"WSGIPythonPath {home}" if layout.mode == "embedded" else ""
     return f"""
-WSGIDaemonProcess django python-home={application_venv("django")} python-path={project} \\
-    processes=2 threads=4 umask=0022
-WSGIProcessGroup django
+{at_home(layout, venv(), f"processes=2 threads=4 umask=0022 python-path={home}")}
+{path}
 WSGIApplicationGroup %{{GLOBAL}}
-Alias /static/ {project}/data/static/
-WSGIScriptAlias / {project}/site_app/wsgi.py
+Alias /static/ {home}/data/static/
+WSGIScriptAlias / {home}/site_app/wsgi.py
 """
-
-
-def manage(layout: Layout, *command: str) -> None:
-    """One of Django's own commands, run in the virtual environment."""
-    project = layout.apps / "django_site"
-    done = subprocess.run(
-        [str(application_venv("django") / "bin" / "python"), "manage.py", *command],
-        cwd=project,
-        env={**os.environ, "DJANGO_SUPERUSER_PASSWORD": PASSWORD},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def give_away(directory: Path) -> None:
-    """The project's data belongs to everybody, as the daemon's user writes there."""
-    for path in [directory, *directory.rglob("*")]:
-        path.chmod(0o777 if path.is_dir() else 0o666)
-
-
-@pytest.fixture(scope="module")
-def project(module: Module) -> Iterator[Server]:
-    """The server with a migrated database, collected static files and an administrator."""
-    server = Server(configure, mode="daemon")
-    try:
-        data = server.layout.apps / "django_site" / "data"
-        data.mkdir()
-        manage(server.layout, "makemigrations", "site_app")
-        manage(server.layout, "migrate", "--run-syncdb")
-        manage(server.layout, "collectstatic", "--noinput")
-        manage(
-            server.layout,
-            "createsuperuser",
-            "--noinput",
-            "--username=admin",
-            "--email=admin@example.invalid",
-        )
-        give_away(data)
-        yield server.start()
-    finally:
-        server.close()
-
-
-@pytest.fixture
-def site(project: Server) -> Any:
-    """The project, with its log checked after each test."""
-    project.forget_logs()
-    yield project
-    project.check_logs()
 
 
 @pytest.fixture
@@ -159,7 +105,7 @@ def test_form_with_file_and_download(browser: Browser) -> None:
 @pytest.fixture(autouse=True)
 def _quiet(site: Server, request: pytest.FixtureRequest) -> None:
     """Notes without a file make Django's view fail on purpose in the download test."""
-    if request.node.name == "test_form_with_file_and_download":
+    if request.node.originalname == "test_form_with_file_and_download":
         site.allow(r"wsgi:error")
 
 
@@ -171,6 +117,39 @@ def test_upload_in_memory_and_in_a_file(browser: Browser, size: int) -> None:
     data = os.urandom(size)
     reply = browser.post("/upload/", {"csrfmiddlewaretoken": token}, {"f": ("name", data)})
     assert reply.json() == {"f": ["name", size, hashlib.sha256(data).hexdigest()]}
+
+
+@pytest.mark.ours("D250: a 6.1.1 daemon answers no ranges, and one that does not fit is logged as an error")
+def test_file_response(site: Server, browser: Browser) -> None:
+    """A part of a file: Django knows nothing of ranges, httpd cuts what it has."""
+    data = os.urandom(100_000)
+    token = csrf_token(browser.get("/notes/").text)
+    page = browser.post("/notes/", {"csrfmiddlewaretoken": token, "text": "parts"}, {"attachment": ("p.bin", data)})
+    target = f"/notes/{len(re.findall('<li>', page.text))}/file"
+    assert site.get(target).body == data
+    for wanted, body in (("bytes=10-19", data[10:20]), ("bytes=-7", data[-7:]), ("bytes=99990-", data[99_990:])):
+        part = site.get(target, headers={"Range": wanted})
+        assert (part.status, part.body) == (206, body)
+    assert site.get(target, headers={"Range": "bytes=100000-"}).status == 416
+    head = site.request("HEAD", target)
+    assert (head.status, head.body, head.get("Content-Length")) == (200, b"", "100000")
+
+
+def test_conditional_view(site: Server) -> None:
+    whole = site.get("/conditional/")
+    assert (whole.text, whole.get("ETag")) == ("unchanging", '"tag"')
+    date = whole.get("Last-Modified") or ""
+    for headers in ({"If-None-Match": '"tag"'}, {"If-Modified-Since": date}):
+        reply = site.get("/conditional/", headers=headers)
+        assert (reply.status, reply.body, reply.get("ETag")) == (304, b"", '"tag"')
+    assert site.request("PUT", "/conditional/", b"x", headers={"If-Match": '"other"'}).status == 412
+    site.allow("Precondition Failed: /conditional/")
+
+
+def test_session_and_logging(site: Server, browser: Browser) -> None:
+    assert [browser.get("/visits/").json()["visits"] for _ in range(3)] == [1, 2, 3]
+    site.expect("a third visit", count=1)
+    assert Browser(site.layout.port).get("/visits/").json() == {"visits": 1}
 
 
 def test_streaming_response(browser: Browser) -> None:

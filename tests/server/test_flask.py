@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real Flask application from PyPI in a virtual environment, in daemon mode."""
+"""A real Flask application from PyPI in a virtual environment, in both modes."""
 
 from __future__ import annotations
 
@@ -12,16 +12,14 @@ import pytest
 
 from harness import Cut, Layout, Server, application_venv
 from harness.browser import Browser, multipart
-
-pytestmark = pytest.mark.modes("daemon")
+from harness.wild import at_home
 
 
 def configure(layout: Layout) -> str:
     """The application at the root and once more below a mount point."""
-    venv = application_venv("flask")
+    options = f"processes=2 threads=4 home={layout.apps}/flask_site"
     return f"""
-WSGIDaemonProcess flask python-home={venv} processes=2 threads=4 home={layout.apps}/flask_site
-WSGIProcessGroup flask
+{at_home(layout, application_venv("flask"), options)}
 WSGIApplicationGroup %{{GLOBAL}}
 WSGIScriptAlias /mounted {layout.apps}/flask_site/site.wsgi
 WSGIScriptAlias / {layout.apps}/flask_site/site.wsgi
@@ -34,11 +32,11 @@ def browser(site: Server) -> Browser:
     return Browser(site.layout.port)
 
 
-def test_page(browser: Browser) -> None:
+def test_page(browser: Browser, site: Server) -> None:
     reply = browser.get("/")
     assert reply.get("Content-Type") == "text/html; charset=utf-8"
     assert "<h1>Flask &amp; &lt;friends&gt;</h1>" in reply.text
-    assert "<p id='group'>flask</p>" in reply.text
+    assert f"<p id='group'>{'app' if site.layout.mode == 'daemon' else ''}</p>" in reply.text
 
 
 def test_urls_know_the_mount_point(browser: Browser, site: Server) -> None:
@@ -78,8 +76,29 @@ def test_stream_and_file(site: Server, browser: Browser) -> None:
     assert (whole.body, whole.get("Content-Length")) == (script, str(len(script)))
     again = site.get("/file", headers={"If-None-Match": whole.get("ETag") or ""})
     assert (again.status, again.body) == (304, b"")
+    again = site.get("/file", headers={"If-Modified-Since": whole.get("Last-Modified") or ""})
+    assert (again.status, again.body) == (304, b"")
+    assert site.get("/file", headers={"If-Match": '"another"'}).status == 412
     part = site.get("/file", headers={"Range": "bytes=10-19"})
     assert (part.status, part.body) == (206, script[10:20])
+    part = site.get("/file", headers={"Range": "bytes=10-19", "If-Range": '"another"'})
+    assert (part.status, part.body) == (200, script)
+    assert site.get("/file", headers={"Range": f"bytes={len(script)}-"}).status == 416
+
+
+def test_static_file(site: Server) -> None:
+    static = site.layout.apps / "flask_site" / "static"
+    static.mkdir(exist_ok=True)
+    (static / "a b.css").write_text("body {}\n")
+    reply = site.get("/mounted/static/a%20b.css")
+    assert (reply.text, reply.get("Content-Type")) == ("body {}\n", "text/css; charset=utf-8")
+    again = site.get("/static/a%20b.css", headers={"If-None-Match": reply.get("ETag") or ""})
+    assert (again.status, again.body) == (304, b"")
+
+
+def test_logging(site: Server, browser: Browser) -> None:
+    assert browser.get("/log").text == "logged"
+    site.expect("WARNING in site: a line of Flask's logger")
 
 
 def test_error_pages_are_flasks_own(browser: Browser) -> None:

@@ -8,36 +8,18 @@ database from Apache" (howto/deployment/wsgi/apache-auth).
 
 from __future__ import annotations
 
-import atexit
-import functools
 import re
-import shutil
-import tempfile
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from harness import Layout, Module, Server, application_venv
+from harness import Layout, Module, Server
 from harness.browser import Browser, csrf_token
-from harness.places import APPS
-from harness.wild import Documented, basic, closed, give_away, serving, tool
-
-PASSWORD = "correct horse"
-AGENT = "secret-agents"
+from harness.django import AGENT, PASSWORD, prepare, project, venv
+from harness.wild import Documented, basic, closed, serving
 
 MODULES = ("authn_core", "authn_file", "auth_basic", "authz_user", "authz_groupfile")
-
-
-def project(layout: Layout) -> Path:
-    """What the documents call /path/to/mysite.com."""
-    return layout.apps / "django_site"
-
-
-def venv() -> Path:
-    """What they call /path/to/venv."""
-    return application_venv("django")
 
 
 def packages() -> Path:
@@ -148,7 +130,7 @@ def virtual_host(layout: Layout) -> str:
 """
 
 
-CASES = (
+DOCUMENTED = (
     Documented("embedded", embedded),
     Documented("embedded-path", embedded_without_home),
     Documented("daemon", daemon, group="example.com"),
@@ -156,59 +138,6 @@ CASES = (
     Documented("subdirectory", subdirectory, prefix="/mysite", group="example.com"),
     Documented("virtual-host", virtual_host, group="example.com"),
 )
-
-
-@functools.cache
-def template() -> Path:
-    """The project, made once: database, static files, users of whom one is in a group."""
-    kept = tempfile.TemporaryDirectory(prefix="wsgi-django-")
-    atexit.register(kept.cleanup)
-    home = Path(kept.name) / "django_site"
-    shutil.copytree(APPS / "django_site", home)
-    data = home / "data"
-    data.mkdir()
-    for command in ("makemigrations site_app", "migrate --run-syncdb", "collectstatic --noinput"):
-        tool(venv(), "python", "manage.py", *command.split(), cwd=home)
-    code = f"""
-from django.contrib.auth.models import Group, User
-User.objects.create_superuser("admin", "admin@example.invalid", "{PASSWORD}")
-bond = User.objects.create_user("bond", password="{PASSWORD}")
-bond.groups.add(Group.objects.create(name="{AGENT}"))
-User.objects.create_user("gone", password="{PASSWORD}", is_active=False)
-"""
-    tool(venv(), "python", "manage.py", "shell", "-c", code, cwd=home)
-    (data / "static" / "robots.txt").write_text("User-agent: *\n")
-    (data / "media").mkdir(exist_ok=True)
-    return home
-
-
-def make_project(layout: Layout) -> None:
-    """A private copy, whose data everybody may write."""
-    shutil.copytree(template(), project(layout), dirs_exist_ok=True)
-    give_away(project(layout) / "data")
-
-
-@pytest.fixture(scope="module", params=CASES, ids=str)
-def started(request: pytest.FixtureRequest, module: Module) -> Iterator[tuple[Documented, Server]]:
-    """One server per documented configuration."""
-    assert module.path
-    case = request.param
-    with serving(case, make_project) as server:
-        yield case, server
-
-
-@pytest.fixture
-def prefix(started: tuple[Documented, Server]) -> str:
-    return started[0].prefix
-
-
-@pytest.fixture
-def site(started: tuple[Documented, Server]) -> Iterator[Server]:
-    """The server; its log is checked after each test."""
-    server = started[1]
-    server.forget_logs()
-    yield server
-    server.check_logs()
 
 
 @pytest.fixture
@@ -328,7 +257,7 @@ AUTH_CASES = (
 @pytest.mark.parametrize(("case", "answers"), AUTH_CASES, ids=[str(case) for case, _ in AUTH_CASES])
 def test_apache_asks_django(module: Module, case: Documented, answers: dict[str, int]) -> None:
     """Right and wrong passwords, unknown and inactive users, members and strangers."""
-    with serving(case, make_project) as server:
+    with serving(case, prepare) as server:
         reply = server.get("/secret/page.txt")
         assert (reply.status, reply.get("WWW-Authenticate")) == (401, 'Basic realm="Top Secret"')
         for user, status in answers.items():

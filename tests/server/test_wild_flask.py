@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,13 +17,15 @@ from harness import Layout, Module, Server, application_venv
 from harness.browser import Browser
 from harness.wild import Documented, closed, run_as, serving
 
+ALLOWED = ("loaded on standard output",)
+
 
 def home(layout: Layout) -> Path:
     """What the documents call /var/www/yourapplication."""
     return layout.apps / "flask_site"
 
 
-def write_script(layout: Layout) -> None:
+def prepare(layout: Layout) -> None:
     """yourapplication.wsgi: "patch the path in the .wsgi file before the import"."""
     (home(layout) / "yourapplication.py").write_text((home(layout) / "site.wsgi").read_text())
     packages = next((application_venv("flask") / "lib").glob("python3*/site-packages"))
@@ -95,40 +96,16 @@ def old_access_rules(layout: Layout) -> str:
 """
 
 
-CASES = (
+DOCUMENTED = (
     Documented("host", documented, group="yourapplication"),
     Documented("embedded", without_daemon),
     Documented("apache-2.2", old_access_rules, "/mounted", ("authz_host", "access_compat"), "yourapplication"),
 )
 
 
-@pytest.fixture(scope="module", params=CASES, ids=str)
-def started(request: pytest.FixtureRequest, module: Module) -> Iterator[tuple[Documented, Server]]:
-    """One server per configuration."""
-    assert module.path
-    with serving(request.param, write_script) as server:
-        server.allow("loaded on standard output")
-        yield request.param, server
-
-
-@pytest.fixture
-def prefix(started: tuple[Documented, Server]) -> str:
-    return started[0].prefix
-
-
-@pytest.fixture
-def site(started: tuple[Documented, Server]) -> Iterator[Server]:
-    """The server; its log is checked after each test."""
-    server = started[1]
-    server.forget_logs()
-    server.allow("loaded on standard output")
-    yield server
-    server.check_logs()
-
-
-def test_page(started: tuple[Documented, Server], site: Server, prefix: str) -> None:
+def test_page(case: Documented, site: Server, prefix: str) -> None:
     page = site.get(f"{prefix}/").text
-    assert f"<p id='group'>{started[0].group}</p>" in page
+    assert f"<p id='group'>{case.group}</p>" in page
     assert f"href='{prefix}/hello/x'" in page
 
 
@@ -153,7 +130,7 @@ def test_the_script_cannot_be_read(site: Server, prefix: str) -> None:
 def test_print_goes_to_the_error_log(module: Module) -> None:
     """ "application dies with an error on print": not since print() writes to the error log."""
     assert module.path
-    with serving(CASES[1], write_script) as server:
+    with serving(DOCUMENTED[1], prepare) as server:
         assert server.get("/").status == 200
         (line,) = server.expect("loaded on standard output")
         assert line.module == "wsgi"
@@ -163,7 +140,7 @@ def test_print_goes_to_the_error_log(module: Module) -> None:
 def test_touched_script_is_reloaded(module: Module) -> None:
     """ "Support for Automatic Reloading"."""
     assert module.path
-    with serving(CASES[0], write_script) as server:
+    with serving(DOCUMENTED[0], prepare) as server:
         server.allow("loaded on standard output")
         assert server.get("/").status == 200
         source = home(server.layout) / "yourapplication.py"

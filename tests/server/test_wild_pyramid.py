@@ -9,13 +9,9 @@ from __future__ import annotations
 
 import re
 
-from collections.abc import Iterator
-
-import pytest
-
-from harness import Layout, Module, Server, application_venv
+from harness import Layout, Server, application_venv
 from harness.browser import Browser
-from harness.wild import Documented, basic, closed, run_as, serving
+from harness.wild import Documented, basic, closed, run_as
 
 
 def documented(layout: Layout) -> str:
@@ -72,33 +68,11 @@ WSGIScriptAlias /myapp {home}/pyramid.wsgi
 """
 
 
-CASES = (
+DOCUMENTED = (
     Documented("tutorial", documented, prefix="/myapp", group="pyramid"),
     Documented("python-home", with_home, group="pyramid"),
     Documented("embedded", embedded, prefix="/myapp"),
 )
-
-
-@pytest.fixture(scope="module", params=CASES, ids=str)
-def started(request: pytest.FixtureRequest, module: Module) -> Iterator[tuple[Documented, Server]]:
-    """One server per configuration."""
-    assert module.path
-    with serving(request.param, lambda _: None) as server:
-        yield request.param, server
-
-
-@pytest.fixture
-def prefix(started: tuple[Documented, Server]) -> str:
-    return started[0].prefix
-
-
-@pytest.fixture
-def site(started: tuple[Documented, Server]) -> Iterator[Server]:
-    """The server; its log is checked after each test."""
-    server = started[1]
-    server.forget_logs()
-    yield server
-    server.check_logs()
 
 
 def test_page_and_its_links(site: Server, prefix: str) -> None:

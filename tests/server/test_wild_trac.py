@@ -10,14 +10,11 @@ from __future__ import annotations
 
 import re
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from harness import Layout, Module, Server, application_venv, request
+from harness import Layout, Server, application_venv, request
 from harness.browser import Browser
-from harness.wild import Documented, basic, closed, digest, give_away, htdigest, htpasswd, run_as, serving, tool
+from harness.wild import Documented, basic, closed, digest, give_away, htdigest, htpasswd, run_as, tool
 
 PASSWORD = "swordfish"
 AUTH = ("authn_core", "authn_file", "auth_basic", "auth_digest", "authz_user")
@@ -105,14 +102,14 @@ WSGIScriptAlias /projects {layout.apps}/trac_sites/projects.wsgi
 """
 
 
-CASES = (
+DOCUMENTED = (
     Documented("embedded", documented, "/trac", AUTH),
     Documented("deployed", deployed, "", AUTH, "trac"),
     Documented("several", several, "/projects/mysite", AUTH, "sites"),
 )
 
 
-def make_environments(layout: Layout) -> None:
+def prepare(layout: Layout) -> None:
     """Two projects, a script beside the first, password files."""
     parent = layout.scratch / "trac"
     parent.mkdir()
@@ -138,28 +135,6 @@ def make_environments(layout: Layout) -> None:
     give_away(parent)
     htpasswd(layout.scratch / "trac.htpasswd", ann=PASSWORD)
     htdigest(layout.scratch / "trac.htdigest", "trac", ann=PASSWORD)
-
-
-@pytest.fixture(scope="module", params=CASES, ids=str)
-def started(request: pytest.FixtureRequest, module: Module) -> Iterator[tuple[Documented, Server]]:
-    """One server per configuration."""
-    assert module.path
-    with serving(request.param, make_environments) as server:
-        yield request.param, server
-
-
-@pytest.fixture
-def prefix(started: tuple[Documented, Server]) -> str:
-    return started[0].prefix
-
-
-@pytest.fixture
-def site(started: tuple[Documented, Server]) -> Iterator[Server]:
-    """The server; its log is checked after each test."""
-    server = started[1]
-    server.forget_logs()
-    yield server
-    server.check_logs()
 
 
 def log_in(site: Server, prefix: str) -> Browser:
@@ -257,13 +232,12 @@ def test_wiki_page_and_attachment(site: Server, prefix: str) -> None:
     assert (got.status, got.body) == (200, data)
 
 
-def test_projects_are_apart(started: tuple[Documented, Server]) -> None:
+def test_projects_are_apart(case: Documented, site: Server) -> None:
     """Only where several projects are served: the index, and each one's own name."""
-    case, server = started
     if case.name == "several":
-        index = server.get("/projects/").text
+        index = site.get("/projects/").text
         assert "Project mysite" in index
         assert "Project second" in index
-        assert "Project second" in server.get("/projects/second/wiki").text
+        assert "Project second" in site.get("/projects/second/wiki").text
     else:
-        assert "Project mysite" in server.get(f"{case.prefix}/wiki").text
+        assert "Project mysite" in site.get(f"{case.prefix}/wiki").text

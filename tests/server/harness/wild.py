@@ -31,11 +31,22 @@ class Documented:
     def __str__(self) -> str:
         return self.name
 
+    def server(self) -> Server:
+        """A server of it, not yet started."""
+        return Server(self.configure, mode="daemon" if self.group else "embedded", modules=self.modules)
+
 
 def closed(layout: Layout, *directories: Path) -> str:
     """Denies what the harness opens, so that the documented grants have to be there."""
     names = directories or (layout.apps, layout.scratch)
     return "\n".join(f"<Directory {name}>\n    Require all denied\n</Directory>" for name in names)
+
+
+def at_home(layout: Layout, venv: Path, options: str = "threads=8") -> str:
+    """The lines for an application with a virtual environment, in the mode that the test asks for."""
+    if layout.mode == "embedded":
+        return f"WSGIPythonHome {venv}\n"
+    return layout.delegate("app", f"{options} python-home={venv}")
 
 
 def run_as() -> str:
@@ -90,9 +101,9 @@ def htdigest(path: Path, realm: str, **users: str) -> None:
 
 
 @contextmanager
-def serving(case: Documented, prepare: Callable[[Layout], None], level: str = "warn") -> Iterator[Server]:
-    """A server with a documented configuration; `prepare` makes the project before the start."""
-    server = Server(case.configure, mode="daemon" if case.group else "embedded", modules=case.modules, level=level)
+def serving(case: Documented, prepare: Callable[[Layout], None]) -> Iterator[Server]:
+    """A server of a documented configuration for one test; `prepare` makes the project before the start."""
+    server = case.server()
     try:
         prepare(server.layout)
         yield server.start()

@@ -60,6 +60,15 @@ static inline WSGI_UNUSED int wsgi_compat_unicode_ready(PyObject *text)
 #endif
 }
 
+/* ---- collector ----------------------------------------------------------- */
+
+/* Before 3.9 the interpreters share one collector: it would run finalisers in the wrong one. */
+#if PY_VERSION_HEX < 0x03090000
+#define wsgi_compat_collect() ((void)0)
+#else
+#define wsgi_compat_collect() ((void)PyGC_Collect())
+#endif
+
 /* ---- heap types ---------------------------------------------------------- */
 
 /* Instances of heap types with GC visit their type from 3.9 on. */

@@ -449,6 +449,8 @@ static int end_interp(struct wsgi_interp *interp, PyThreadState *main_state)
     } else {
         wsgi_script_forget(interp);
         wsgi_setup_clear(interp);
+        /* As Python does for the main interpreter: finalisers run while they can still import. */
+        wsgi_compat_collect();
         Py_EndInterpreter(interp->home);
         ended = 1;
     }

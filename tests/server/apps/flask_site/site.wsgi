@@ -72,6 +72,12 @@ def file():
     return send_file(__file__, mimetype="text/plain", conditional=True)
 
 
+@application.get("/log")
+def log():
+    application.logger.warning("a line of Flask's logger")
+    return "logged"
+
+
 @application.get("/teapot")
 def teapot():
     abort(418)

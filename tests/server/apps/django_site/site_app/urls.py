@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """URLs and the few views behind them."""
 
+import datetime
 import hashlib
+import logging
 
 from django import forms
 from django.contrib import admin
-from django.http import FileResponse, JsonResponse, StreamingHttpResponse
+from django.http import FileResponse, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import condition
 
 from .models import Note
 
@@ -47,6 +51,24 @@ def stream(request):
     return StreamingHttpResponse(rows, content_type="text/csv")
 
 
+DATE = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.timezone.utc)
+
+
+@csrf_exempt
+@condition(etag_func=lambda request: '"tag"', last_modified_func=lambda request: DATE)
+def conditional(request):
+    """A view with validators."""
+    return HttpResponse("unchanging")
+
+
+def visits(request):
+    """Counts in the session; says something the third time."""
+    request.session["visits"] = request.session.get("visits", 0) + 1
+    if request.session["visits"] == 3:
+        logging.getLogger("site_app").error("a third visit")
+    return JsonResponse({"visits": request.session["visits"]})
+
+
 def crash(request):
     """A view that fails."""
     raise ZeroDivisionError("in a Django view")
@@ -58,5 +80,7 @@ urlpatterns = [
     path("notes/<int:number>/file", attachment),
     path("upload/", upload),
     path("stream/", stream),
+    path("conditional/", conditional),
+    path("visits/", visits),
     path("crash/", crash),
 ]

@@ -30,6 +30,8 @@ WAYS = {
     "compressed": ("--http1.1", "--compressed"),
 }
 
+VALIDATED = True
+
 
 def configure(layout: Layout) -> str:
     """One application; once more with compression."""

@@ -112,7 +112,7 @@ def do_ask(environ, query, start_response):
     """Says something first, then reads; the client sends when it has heard."""
     def body():
         yield b"send it now:"
-        yield environ["wsgi.input"].read()
+        yield environ["wsgi.input"].read(-1)
     start_response("200 OK", [PLAIN])
     return body()
 

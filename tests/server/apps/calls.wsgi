@@ -14,6 +14,6 @@ calls.register_function(lambda: 1 / 0, "fail")
 
 
 def application(environ, start_response):
-    answer = calls._marshaled_dispatch(environ["wsgi.input"].read(), path=environ["PATH_INFO"])
+    answer = calls._marshaled_dispatch(environ["wsgi.input"].read(-1), path=environ["PATH_INFO"])
     start_response("200 OK", [("Content-Type", "text/xml"), ("Content-Length", str(len(answer)))])
     return [answer]

@@ -19,7 +19,7 @@ def read(environ):
     mount = environ["SCRIPT_NAME"][:4]
     try:
         if mount == "/app":
-            return environ["wsgi.input"].read().decode("latin-1")
+            return environ["wsgi.input"].read(-1).decode("latin-1")
         if mount == "/bit":
             return environ["wsgi.input"].read(1).decode("latin-1")
     except OSError:

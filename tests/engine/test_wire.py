@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import signal
 import socket
 import struct
 import threading
@@ -248,6 +249,28 @@ def test_stale_frames_are_thrown_away(host: Host) -> None:
         front.send(Frame("CANCEL", sequence=1))
         front.send(Frame("CANCEL", sequence=2))
         assert front.run(block).body == b"hello"
+
+
+def test_last_words_and_the_end_at_once(host: Host) -> None:
+    """A front that says something and closes: both are one event, and the connection is closed."""
+    block = request_block(host.script(HELLO))
+    daemon = host.start()
+    assert_alive(daemon, block)
+    files = len(os.listdir(f"/proc/{daemon.pid}/fd"))
+    for _ in range(5):
+        with daemon.front() as front:
+            assert front.run(block).body == b"hello"
+            os.kill(daemon.pid, signal.SIGSTOP)
+            try:
+                front.send(Frame("CANCEL", sequence=1))
+                front.close()
+            finally:
+                os.kill(daemon.pid, signal.SIGCONT)
+    end = time.monotonic() + 10
+    while len(os.listdir(f"/proc/{daemon.pid}/fd")) > files and time.monotonic() < end:
+        time.sleep(0.01)
+    assert len(os.listdir(f"/proc/{daemon.pid}/fd")) <= files
+    assert_alive(daemon, block)
 
 
 def test_stale_frames_within_a_body(host: Host) -> None:

@@ -134,12 +134,17 @@ def test_leaving_at_every_byte_of_a_request(quiet: Server, data: bytes) -> None:
         list(pool.map(lambda job: leave_after(quiet.layout.port, *job), jobs))
     all_is_as_before(quiet, "request")
     assert not [pid for pid in before if not is_alive(pid)]
+    # An end in the middle of trailers is a malformed body to httpd, which does not say that it was the end.
+    last = len(data) - data.rindex(b"0\r\n") if data is CHUNKED else 0
+    told = quiet.log().matching("WSGI0126: OSError: the request body is malformed")
+    assert len(told) <= last * len(LEAVES)
+    quiet.allow("WSGI0126: OSError: the request body is malformed")
 
 
 @pytest.mark.parametrize("target", [b"size=200", b"size=200&length=1", b"size=300000&block=1000"])
 def test_leaving_at_every_byte_of_a_response(quiet: Server, target: bytes) -> None:
     """After each of the first bytes, and at some places further on."""
-    data = b"GET /body?" + target + b" HTTP/1.1\r\nHost: x\r\n\r\n"
+    data = b"GET /body?" + target + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     counts = [*range(400), 1000, 10_000, 65_535, 65_536, 65_537, 150_000, 300_000]
     jobs = [(data, count, leave) for count in counts for leave in (close, reset)]
     with ThreadPoolExecutor(CLIENTS) as pool:
@@ -214,6 +219,7 @@ def test_descriptors_stay(quiet: Server) -> None:
             list(pool.map(lambda n: read_and_leave(quiet.layout.port, NEXT, n, reset), range(100)))
         all_is_as_before(quiet, "descriptors")
 
+    quiet.allow("WSGI0126: OSError: the request body is malformed")
     left()
     left()
     before = open_files(quiet)

@@ -15,6 +15,8 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from corpora.smuggling import streams
+
 from harness.client import HOST
 
 # ---- configuration lines ----------------------------------------------------------------------
@@ -217,10 +219,24 @@ def _header(rng: random.Random) -> bytes:
     return name + (b": " if rng.random() < 0.95 else rng.choice((b":", b":\t", b" :", b""))) + value
 
 
+def _ambiguous(rng: random.Random, prefixes: tuple[str, ...]) -> bytes:
+    """A stream of the corpus at some place of the server; now and then cut, or with a byte changed."""
+    data = rng.choice(STREAMS).data.replace(b"/MMM", rng.choice(prefixes).encode())
+    if rng.random() < 0.3:
+        data = data[: rng.randrange(len(data))]
+    elif rng.random() < 0.3:
+        place = rng.randrange(len(data))
+        data = data[:place] + bytes([rng.randrange(256)]) + data[place + 1 :]
+    return data
+
+
 def request_bytes(rng: random.Random, prefixes: tuple[str, ...]) -> bytes:
     """One request, or what a broken client takes for one."""
-    if rng.random() < 0.03:
+    kind = rng.random()
+    if kind < 0.03:
         return _junk(rng, 200)
+    if kind < 0.15:
+        return _ambiguous(rng, prefixes)
     head = [
         rng.choice(METHODS)
         + b" "
@@ -244,6 +260,7 @@ def request_bytes(rng: random.Random, prefixes: tuple[str, ...]) -> bytes:
     return (b"\n" if rng.random() < 0.03 else b"\r\n").join(head) + b"\r\n\r\n" + body
 
 
+STREAMS = streams()
 STATUS = re.compile(rb"HTTP/1\.[01] (\d{3}) ")
 
 

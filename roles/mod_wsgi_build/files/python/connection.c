@@ -112,6 +112,16 @@ uint64_t wsgi_connection_tag(const struct wsgi_connection *connection)
            connection->index;
 }
 
+void wsgi_connection_note_end(struct wsgi_daemon *daemon, uint64_t tag)
+{
+    uint32_t index = (uint32_t)tag;
+
+    /* Another connection may be there by now: it only looks once more than it has to. */
+    if (index < __atomic_load_n(&daemon->table_used, __ATOMIC_ACQUIRE))
+        __atomic_store_n(&__atomic_load_n(&daemon->table[index], __ATOMIC_ACQUIRE)->ending, 1,
+                         __ATOMIC_RELEASE);
+}
+
 int wsgi_connection_take(struct wsgi_daemon *daemon, uint64_t tag,
                          struct wsgi_connection **connection)
 {
@@ -168,7 +178,8 @@ static ssize_t receive(struct wsgi_connection *connection, void *data, size_t si
     do
         count = recv(connection->descriptor, data, size, MSG_DONTWAIT);
     while (count < 0 && errno == EINTR);
-    connection->drained = count < (ssize_t)size;
+    connection->drained = count < (ssize_t)size &&
+                          (count <= 0 || !__atomic_load_n(&connection->ending, __ATOMIC_ACQUIRE));
     if (count == 0 || (count < 0 && errno != EAGAIN)) {
         connection->lost = 1;
         return 0;

@@ -35,6 +35,7 @@ struct wsgi_connection {
     size_t in_size, in_start, in_end;
     size_t skip; /* bytes of a stale frame still to be thrown away */
     int drained; /* the last receive got less than it asked for */
+    int ending;  /* atomic: the front has closed its end; less than asked for is not all */
 
     /* the request being worked on */
     const unsigned char *first; /* body bytes that came with REQUEST */
@@ -63,6 +64,9 @@ struct wsgi_connection {
 struct wsgi_connection *wsgi_connection_open(struct wsgi_daemon *daemon, int descriptor);
 /* Owner only. */
 void wsgi_connection_close(struct wsgi_daemon *daemon, struct wsgi_connection *connection);
+/* Before it is taken for that event: the front has closed its end. Data and the end come as one
+ * event, and there is no other one. */
+void wsgi_connection_note_end(struct wsgi_daemon *daemon, uint64_t tag);
 uint64_t wsgi_connection_tag(const struct wsgi_connection *connection);
 /* 1: the caller owns the connection now. 0: somebody else does, or it is not the one meant. */
 int wsgi_connection_take(struct wsgi_daemon *daemon, uint64_t tag,

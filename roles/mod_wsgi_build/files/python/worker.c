@@ -438,6 +438,9 @@ static void work(struct wsgi_daemon *daemon, unsigned char *out)
                 descriptors_are_lost();
             continue;
         }
+        if (event.data.u64 != WSGI_TAG_LISTENER && event.data.u64 != WSGI_TAG_WAKE &&
+            event.events & (EPOLLHUP | EPOLLERR))
+            wsgi_connection_note_end(daemon, event.data.u64);
         if (event.data.u64 == WSGI_TAG_LISTENER)
             accept_all(daemon);
         else if (event.data.u64 != WSGI_TAG_WAKE &&

@@ -70,6 +70,8 @@ DIFFERENCES: dict[str, str] = {
     "D219": CASES,
     "D230": CASES,
     "D231": CASES,
+    "D270": "tests/server/test_broken_applications.py::test_rule",
+    "D271": "tests/server/test_broken_applications.py::test_rule",
     "D301": CASES,
     "D302": CASES,
     "D303": CASES,

@@ -82,6 +82,8 @@ DIFFERENCES: dict[str, str] = {
     "D255": "tests/server/test_processes.py::test_exit_functions_and_threads",
     "D256": CASES,
     "D261": "tests/server/test_with_security.py::test_inspected_answer",
+    "D270": "tests/server/test_broken_applications.py::test_rule",
+    "D271": "tests/server/test_broken_applications.py::test_rule",
     "D280": "tests/server/test_wild_clients.py::test_curl_head",
     "D282": "tests/engine/test_interpreters.py::test_finalisers_at_the_end_can_still_import",
     "D301": CASES,

@@ -746,23 +746,33 @@ static int send_result(struct wsgi_run *run, PyObject *result)
     return send_iterable(run, result);
 }
 
-/* The response stands; the failure is the log's. */
-static void close_failed(struct wsgi_run *run, int has_close)
+/* "WSGInnnn: ", or nothing when the request has failed before: a failed request has one number. */
+static void number_of_close(const struct wsgi_run *run, PyObject *error, int has_close, char *text,
+                            size_t size)
 {
-    PyObject *error = wsgi_compat_error_take();
     int code = WSGI_CODE_APPLICATION_RAISED;
-    char text[WSGI_OUTCOME_CAUSE_MAX];
 
-    if (error == NULL)
-        return;
+    *text = '\0';
     if (!has_close)
         code = WSGI_CODE_CLOSE_LOOKUP;
     else if (PyErr_GivenExceptionMatches(error, PyExc_SystemExit))
         code = WSGI_CODE_APPLICATION_EXIT;
+    if (run->outcome->status == 0)
+        snprintf(text, size, "WSGI%04d: ", code);
+}
+
+/* The response stands; the failure is the log's. */
+static void close_failed(struct wsgi_run *run, int has_close)
+{
+    PyObject *error = wsgi_compat_error_take();
+    char text[WSGI_OUTCOME_CAUSE_MAX], number[24];
+
+    if (error == NULL)
+        return;
+    number_of_close(run, error, has_close, number, sizeof number);
     wsgi_error_describe(error, text, sizeof text);
-    wsgi_log_attached(WSGI_LOG_ERR,
-                      "WSGI%04d: close() of the iterable of the application in %s raised %s", code,
-                      run->call.script, text);
+    wsgi_log_attached(WSGI_LOG_ERR, "%sclose() of the iterable of the application in %s raised %s",
+                      number, run->call.script, text);
     wsgi_error_log(run->interp, error);
     wsgi_events_exception(run, error);
     Py_DECREF(error);

@@ -144,13 +144,13 @@ DIFFERENCES: dict[str, str] = {
     "D808": "tests/server/test_errors.py::test_end_of_a_daemon_is_said_in_the_log_of_its_group",
     "D810": "tests/server/test_logging.py::test_nul",
     "D811": "tests/server/test_logging.py::test_group_with_trouble_is_pointed_to",
-    "D812": "tests/server/test_errors.py::test_id_in_the_header",
+    "D812": CASES,
+    "D813": "tests/server/test_log_options.py::test_a_traceback_is_one_object_of_json",
     "D814": CASES,
     "D815": CASES,
     "D816": CASES,
     "D817": CASES,
     "D818": CASES,
-    "D813": "tests/server/test_log_options.py::test_a_traceback_is_one_object_of_json",
 }
 
 

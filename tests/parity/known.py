@@ -20,6 +20,7 @@ OWN_ERRORS = {"TypeError", "UnicodeEncodeError"}
 INSTEAD = {"WSGI0179", "WSGI1003"}
 UNREADABLE = {"FileNotFoundError", "IsADirectoryError", "NotADirectoryError", "PermissionError"}
 DENIED = "WSGI0057"
+ID = "x-request-id"
 SCRIPT = re.compile(r"^\[script [^\]]*\] ")
 
 
@@ -115,6 +116,10 @@ def forgive(peer: Shown, ours: Shown, found: Diffs) -> set[str]:
     if "body" in found and all(_page(one, two, ours.log.get("codes", {})) for one, two in pages):
         del found["body"]
         used.add("D204")
+    named = [pair for pair in steps if _values(pair[0], ID) != _values(pair[1], ID)]
+    if named and all(not _values(one, ID) and int(two.get("status") or 0) >= 500 for one, two in named):
+        found.pop(f"headers:{ID}", None)
+        used.add("D812")
     return used
 
 

@@ -37,7 +37,8 @@ static apr_status_t add_header(ap_filter_t *filter, apr_bucket_brigade *brigade)
 {
     request_rec *r = filter->r;
 
-    if (apr_table_get(r->headers_out, HEADER) == NULL &&
+    /* A script that decides may have failed, and what the client gets is a denial all the same. */
+    if (r->status >= HTTP_INTERNAL_SERVER_ERROR && apr_table_get(r->headers_out, HEADER) == NULL &&
         apr_table_get(r->err_headers_out, HEADER) == NULL)
         apr_table_setn(r->err_headers_out, HEADER, filter->ctx);
     ap_remove_output_filter(filter);

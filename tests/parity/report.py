@@ -101,7 +101,7 @@ def run_listing(result: Result, ours: Module, peer: Module) -> None:
         elif mine[name] != theirs[name]:
             failures.append(f"6.1.1: {theirs[name]}\nours:  {mine[name]}")
         result.note(f"L-{name}", (), failures)
-    extra = sorted(set(mine) - set(theirs) - set(rows.REMOVED))
+    extra = sorted(set(mine) - set(theirs) - set(rows.REMOVED) - set(rows.OWN))
     result.note("L-no-others", (), [f"directives that 6.1.1 has not: {extra}"] if extra else [])
 
 

@@ -42,6 +42,9 @@ WSGILazyInitialization WSGINewRelicConfigFile WSGINewRelicEnvironment WSGIPython
 WSGIOutputBuffering WSGIUserAuthoritative WSGIPy3kWarningFlag
 """)
 
+# Directives that only ours has: D123.
+OWN = ("WSGILogOptions",)
+
 TEXTS: dict[str, dict[str, str]] = {
     "1.2": dict.fromkeys(DIRECTIVES, "its effect, its contexts, its values"),
     "1.3": {

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 
@@ -101,13 +100,11 @@ def ends(site: Server) -> list[str]:
 # ---- clients -------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
 def test_curl_notices(site: Server, end: str) -> None:
     """R6: 18 over HTTP/1.1, a partial file."""
     assert curl("--http1.1", f"http://127.0.0.1:{site.layout.port}/plain/{end}") == 18
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
 def test_curl_notices_over_http_2(site: Server, end: str) -> None:
     """R6: 92, a stream that was not closed cleanly."""
     assert curl("--http2-prior-knowledge", f"http://127.0.0.1:{site.layout.port}/plain/{end}") == 92
@@ -216,7 +213,6 @@ def test_caches_keep_what_is_complete(site: Server, kind: str) -> None:
     assert words(journal) == ["whole"]
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
 def test_proxy_in_front_notices(site: Server, end: str) -> None:
     """R6: mod_proxy cuts its own client off."""
     assert curl("--http1.1", f"http://127.0.0.1:{site.layout.ports[OUTER]}/plain/{end}") == 18

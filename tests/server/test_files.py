@@ -237,6 +237,7 @@ def test_offset_beyond_four_gib(site: Server, sparse: Path, at: str, journal: Pa
 
 
 @pytest.mark.parametrize("at", WAYS)
+@pytest.mark.ours("D241: 6.1.1 logs a client that leaves as an error")
 def test_five_gib_and_a_client_that_leaves(site: Server, sparse: Path, at: str, journal: Path) -> None:
     """The whole length is announced; nobody has to wait for the rest of it."""
     with RawConnection(site.layout.port) as client:
@@ -599,6 +600,7 @@ def open_files(server: Server, path: Path) -> list[str]:
 
 @pytest.mark.core
 @pytest.mark.parametrize("at", WAYS)
+@pytest.mark.ours("D241: 6.1.1 logs a client that leaves as an error")
 def test_descriptors_do_not_leak(site: Server, content: Path, at: str) -> None:
     """200 requests of all kinds, and clients that leave; then nobody has the file open."""
     for number in range(200):
@@ -651,6 +653,7 @@ def test_file_of_the_daemons_user(new_server: Any) -> None:
     assert get(server, server.layout.root / "private" / "file").body == CONTENT
 
 
+@pytest.mark.ours("D808: 6.1.1 does not say it")
 def test_death_of_the_daemon_after_it_sent_a_file(new_server: Any) -> None:
     """What Apache has is sent whole, though the daemon dies in close()."""
     server = new_server(configure, mode="daemon", modules=MODULES).start()

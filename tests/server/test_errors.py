@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 
 from pathlib import Path
@@ -186,7 +185,6 @@ def test_cut_response_without_length_or_chunks_is_reset(site: Server) -> None:
 
 
 @pytest.mark.ours("D205: a response cut short in a 6.1.1 daemon looks complete")
-@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl for HTTP/2")
 def test_cut_response_resets_the_stream_of_http_2(new_server: Any) -> None:
     def h2(layout: Layout) -> str:
         return configure(layout) + "Protocols h2c http/1.1\n"
@@ -399,7 +397,6 @@ def test_id_of_the_configuration_stays_alone(new_server: Any, mode: str) -> None
 
 
 @pytest.mark.ours("D812: 6.1.1's answers have no id")
-@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl for HTTP/2")
 def test_id_in_the_header_over_http_2(new_server: Any) -> None:
     """O2, O5: as over HTTP/1.1."""
     site = new_server(

@@ -429,7 +429,7 @@ LENGTHS = (
         modes=EMBEDDED,
     ),
     # Without a length.
-    case("chunks", "chunked", PLAIN + 'return iter([b"a", b"", b"bc"])', shows=("abc",)),
+    case("chunks", "chunked blocks-empty", PLAIN + 'return iter([b"a", b"", b"bc"])', shows=("abc",)),
     case("no chunks", "http-1.0", "", ask=line(PLAIN + 'return iter([b"a", b"bc"])', "1.0")),
     case("chunks by write", "chunked write-checks", WRITE + 'write(b"a")\nwrite(b"bc")\nreturn []', shows=("abc",)),
     *(
@@ -636,6 +636,10 @@ CALLS = (
         codes=(174,),
         modes=DAEMON,
         accepted=dict.fromkeys(("status", "reason", "headers", "body", "log"), "D218"),
+    ),
+    *(
+        case(f"empty blocks: {blocks}", "blocks-empty", PLAIN + f"return {blocks}", shows=("abc",))
+        for blocks in ('[b"", b"abc", b""]', '(b"", b"", b"abc")', 'iter([b"", b"", b"abc", b""])')
     ),
     case(
         "late head",

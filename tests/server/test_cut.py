@@ -38,7 +38,7 @@ def configure(layout: Layout) -> str:
 Protocols h2c http/1.1
 {layout.delegate()}
 WSGIApplicationGroup %{{GLOBAL}}
-LogFormat "%U %>s %{{wsgi-end}}n" ends
+LogFormat "%q %>s %{{wsgi-end}}n" ends
 CustomLog "{layout.logs}/ends_log" ends
 <Location /deflated>
     SetOutputFilter DEFLATE
@@ -91,10 +91,10 @@ def raw(
         return head, body, connection.was_reset
 
 
-def ends(site: Server) -> list[str]:
-    """What the access log has of %{wsgi-end}n."""
-    path = site.layout.logs / "ends_log"
-    return [line.split()[-1] for line in path.read_text().splitlines()]
+def ends(site: Server, mark: str) -> list[str]:
+    """What the access log has of %{wsgi-end}n for requests with that in their query."""
+    lines = (site.layout.logs / "ends_log").read_text().splitlines()
+    return [line.split()[-1] for line in lines if mark in line]
 
 
 # ---- clients -------------------------------------------------------------------------------
@@ -149,13 +149,12 @@ def test_with_a_length(site: Server, end: str) -> None:
 
 def test_access_log_has_a_word(site: Server, end: str) -> None:
     """%{wsgi-end}n is "cut" for such a response, and "-" for a whole one."""
-    path = site.layout.logs / "ends_log"
-    path.write_text("")
-    raw(site, f"/plain/{end}")
-    wait_until(lambda: len(ends(site)) == 1, "the access log has the request")
-    assert request(site.layout.port, "GET", "/plain/whole").body == BLOCK * 8
-    wait_until(lambda: len(ends(site)) == 2, "the access log has the request")
-    assert ends(site) == ["cut", "-"]
+    mark = f"word={end}"
+    raw(site, f"/plain/{end}?{mark}")
+    wait_until(lambda: len(ends(site, mark)) == 1, "the access log has the request")
+    assert request(site.layout.port, "GET", f"/plain/whole?{mark}").body == BLOCK * 8
+    wait_until(lambda: len(ends(site, mark)) == 2, "the access log has the request")
+    assert ends(site, mark) == ["cut", "-"]
 
 
 @pytest.mark.core
@@ -194,7 +193,8 @@ def test_daemon_killed_from_outside(site: Server, tmp_path: Path) -> None:
 def test_no_cache_keeps_it(site: Server, end: str, kind: str) -> None:
     """R6: the second request reaches the application."""
     journal = site.layout.scratch / f"kept-{site.layout.mode}-{kind}-{end}"
-    target = f"/{kind}/{end}?n=1&length=1&journal={journal}"
+    length = "&length=1" if kind == "memory" else ""  # mod_cache_socache keeps nothing of unknown size
+    target = f"/{kind}/{end}?n=1{length}&journal={journal}"
     for _ in range(2):
         raw(site, target, KEPT)
     assert words(journal) == [end, end]

@@ -27,7 +27,7 @@ def configure(layout: Layout) -> str:
     return f"""
 {layout.delegate("app", "processes=1 threads=1")}
 WSGIApplicationGroup %{{GLOBAL}}
-LogFormat "%U %>s %{{wsgi-end}}n" ends
+LogFormat "%q %>s %{{wsgi-end}}n" ends
 CustomLog "{layout.logs}/ends_log" ends
 WSGIScriptAlias /answer {layout.apps}/leaving.wsgi
 WSGIScriptAlias /replaced {layout.apps}/leaving.wsgi
@@ -49,7 +49,6 @@ def journal(site: Server, request: pytest.FixtureRequest) -> Path:
     """What the application notes; the debug lines of a test are looked at by itself."""
     name = request.node.name.replace("[", "-").replace("]", "")
     site.allow("")
-    (site.layout.logs / "ends_log").write_text("")
     return site.layout.scratch / f"{name}.journal"
 
 
@@ -68,11 +67,15 @@ def gone(site: Server, count: int) -> list[str]:
     return [line.text for _, line in found]
 
 
-def ends(site: Server, count: int) -> list[str]:
-    """Status and %{wsgi-end}n of so many requests in the access log."""
-    path = site.layout.logs / "ends_log"
-    wait_until(lambda: len(path.read_text().splitlines()) >= count, "the access log has the requests")
-    return [" ".join(line.split()[1:]) for line in path.read_text().splitlines()]
+def ends(site: Server, journal: Path, count: int = 1) -> list[str]:
+    """Status and %{wsgi-end}n of the requests of a test in the access log; other tests' may come late."""
+
+    def found() -> list[str]:
+        lines = (site.layout.logs / "ends_log").read_text().splitlines()
+        return [" ".join(line.split()[1:]) for line in lines if f"journal={journal}" in line]
+
+    wait_until(lambda: len(found()) >= count, "the access log has the requests")
+    return found()
 
 
 def leave(site: Server, target: str, size: int) -> None:
@@ -109,7 +112,7 @@ def test_leaving_a_stream(site: Server, journal: Path) -> None:
         assert found, line
         assert 0 < int(found[1]) < 50_000_000
     assert loud(site) == []
-    assert ends(site, TIMES) == ["200 client-left"] * TIMES
+    assert ends(site, journal, TIMES) == ["200 client-left"] * TIMES
     the_worker_is_free(site)
 
 
@@ -123,7 +126,7 @@ def test_write_raises(site: Server, journal: Path, then: str) -> None:
     the_worker_is_free(site)
     assert words(journal) == ["raised:OSError", *(["closed:1"] if then == "nothing" else [])]
     assert loud(site) == []
-    wait_until(lambda: "200 client-left" in ends(site, 1), "the access log has it")
+    assert ends(site, journal) == ["200 client-left"]
 
 
 @pytest.mark.ours("D241: 6.1.1 logs the exception of read() as an error")
@@ -218,4 +221,4 @@ def test_close_after_the_time_out(site: Server, journal: Path) -> None:
     wait_until(lambda: words(journal), "the iterable is closed")
     the_worker_is_free(site)
     assert len(words(journal)) == 1
-    assert ends(site, 1)[0] == "200 cut"
+    assert ends(site, journal) == ["200 cut"]

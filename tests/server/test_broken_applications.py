@@ -249,7 +249,8 @@ def test_rule(site: Server, row: Row) -> None:
 def test_all_threads_are_free(site: Server) -> None:
     """After all that every thread serves: as many requests side by side as there are."""
     site.allow(r"\[wsgi:error\]")
-    for row in ROWS[:: len(ROWS) // 12]:
+    good = [row for row in ROWS if not row.differs]
+    for row in good[:: len(good) // 12]:
         ask(site, row.path)
     calls = [Call(site, f"/return/many?{number}") for number in range(4)]
     assert [call.result().status for call in calls] == [200] * 4

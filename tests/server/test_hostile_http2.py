@@ -152,6 +152,11 @@ def all_is_as_before(site: Server, name: str) -> None:
     assert [call.result().status for call in calls] == [200] * THREADS
 
 
+def whole_or_none(site: Server) -> tuple[str | None, ...]:
+    """What the application may have read. D226: a daemon of 6.1.1 reads nothing of a body without a length."""
+    return ("AAAAA", "", None) if site.layout.module.peer else ("AAAAA", None)
+
+
 # What httpd says of such clients, and the module of bodies that do not come.
 KNOWN = r"AH0\d{4}|AH10\d{3}|WSGI0126|WSGI0137|h2_"
 
@@ -227,7 +232,7 @@ def test_heads(site: Server, name: str) -> None:
     assert len(entries) <= 1
     for entry in entries:
         environ: dict[str, str] = entry["environ"]  # type: ignore[assignment]
-        assert entry["body"] in ("AAAAA", None)
+        assert entry["body"] in whole_or_none(site)
         assert entry["path"].startswith("/one")
         text = " ".join(f"{key}={value}" for key, value in environ.items() if key.startswith("HTTP_"))
         assert "INJECTED" not in text
@@ -253,7 +258,7 @@ def test_trailers(site: Server) -> None:
         wire.finish(1)
     for entry in ledger(site):
         environ: dict[str, str] = entry["environ"]  # type: ignore[assignment]
-        assert entry["body"] == "AAAAA"
+        assert entry["body"] in whole_or_none(site)[:-1]
         assert environ["HTTP_X_FOO"] == "good"
         assert not [key for key, value in environ.items() if value == "evil"]
     all_is_as_before(site, "trailers")
@@ -324,5 +329,5 @@ def test_frames_in_the_middle_of_a_request(site: Server, name: str) -> None:
         wire.finish(1)
     entries = ledger(site)
     assert len(entries) <= 1
-    assert all(entry["path"] == "/one" and entry["body"] in ("AAAAA", None) for entry in entries)
+    assert all(entry["path"] == "/one" and entry["body"] in whole_or_none(site) for entry in entries)
     all_is_as_before(site, "frames")

@@ -23,13 +23,15 @@ void wsgi_requestid_refuse(request_rec *r, const struct wsgi_outcome *outcome)
         apr_table_setn(r->notes, NOTE, wsgi_log_request_id(r));
 }
 
-/* The answer may be that of an ErrorDocument: a request that httpd made of the refused one. */
+/* The answer may be that of an ErrorDocument: a request that httpd made of the refused one. When a
+ * script that decides has failed, what the client gets may be a denial, which has no id. */
 static const char *refused_id(const request_rec *r)
 {
     const char *id = NULL;
 
     for (; r != NULL && id == NULL; r = r->prev)
-        id = apr_table_get(r->notes, NOTE);
+        if (r->status >= HTTP_INTERNAL_SERVER_ERROR)
+            id = apr_table_get(r->notes, NOTE);
     return id;
 }
 
@@ -37,8 +39,7 @@ static apr_status_t add_header(ap_filter_t *filter, apr_bucket_brigade *brigade)
 {
     request_rec *r = filter->r;
 
-    /* A script that decides may have failed, and what the client gets is a denial all the same. */
-    if (r->status >= HTTP_INTERNAL_SERVER_ERROR && apr_table_get(r->headers_out, HEADER) == NULL &&
+    if (apr_table_get(r->headers_out, HEADER) == NULL &&
         apr_table_get(r->err_headers_out, HEADER) == NULL)
         apr_table_setn(r->err_headers_out, HEADER, filter->ctx);
     ap_remove_output_filter(filter);

@@ -519,10 +519,10 @@ def test_full_log_pipe_blocks_nobody(host: Host) -> None:
     # Nobody reads: the reader thread waits for the lock of the list it appends to.
     lines = daemon.lines
 
-    class Stuck(list):  # type: ignore[type-arg]
-        def append(self, item: object) -> None:
+    class Stuck(list[str]):
+        def append(self, item: str) -> None:
             gate.wait(20)
-            lines.append(str(item))
+            lines.append(item)
 
     gate = threading.Event()
     daemon.lines = Stuck()

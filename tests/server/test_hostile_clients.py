@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from harness import Layout, Server, wait_until
-from harness.calls import Call, entered
+from harness.calls import run_side_by_side
 from harness.client import HOST
 from harness.processes import children_of, command_line, descriptors, is_alive
 
@@ -96,19 +96,6 @@ def open_files(site: Server) -> dict[str, int]:
     return found
 
 
-def all_is_as_before(site: Server, name: str) -> None:
-    """As many requests as there are threads run side by side."""
-    gate, journal = site.layout.scratch / f"{name}-gate", site.layout.scratch / f"{name}-in"
-    for path in (gate, journal):
-        path.unlink(missing_ok=True)
-    calls = [Call(site, f"/gate?entered={journal}&gate={gate}") for _ in range(THREADS)]
-    try:
-        entered(journal, THREADS)
-    finally:
-        gate.touch()
-    assert [call.result().status for call in calls] == [200] * THREADS
-
-
 # A client that is gone while its body is awaited; debug only, but for what httpd itself says.
 KNOWN = r"AH00\d{3}|AH01\d{3}|AH02429|AH10\d{3}"
 # 6.1.1 has an error and a traceback for a body that breaks off.
@@ -132,7 +119,7 @@ def test_leaving_at_every_byte_of_a_request(quiet: Server, data: bytes) -> None:
     jobs = [(data[:count], leave) for count in range(len(data) + 1) for leave in LEAVES]
     with ThreadPoolExecutor(CLIENTS) as pool:
         list(pool.map(lambda job: leave_after(quiet.layout.port, *job), jobs))
-    all_is_as_before(quiet, "request")
+    run_side_by_side(quiet, "request", THREADS)
     assert not [pid for pid in before if not is_alive(pid)]
     # An end in the middle of trailers is a malformed body to httpd, which does not say that it was the end.
     last = len(data) - data.rindex(b"0\r\n") if data is CHUNKED else 0
@@ -149,7 +136,7 @@ def test_leaving_at_every_byte_of_a_response(quiet: Server, target: bytes) -> No
     jobs = [(data, count, leave) for count in counts for leave in (close, reset)]
     with ThreadPoolExecutor(CLIENTS) as pool:
         list(pool.map(lambda job: read_and_leave(quiet.layout.port, *job), jobs))
-    all_is_as_before(quiet, "response")
+    run_side_by_side(quiet, "response", THREADS)
 
 
 def test_pipelined_and_gone(quiet: Server) -> None:
@@ -162,7 +149,7 @@ def test_pipelined_and_gone(quiet: Server) -> None:
     ):
         for leave in LEAVES:
             leave_after(quiet.layout.port, data, leave)
-    all_is_as_before(quiet, "pipelined")
+    run_side_by_side(quiet, "pipelined", THREADS)
 
 
 def drip(port: int, data: bytes) -> bytes:
@@ -185,7 +172,7 @@ def test_one_byte_at_a_time(quiet: Server) -> None:
         answers = [job.result() for job in jobs]
     assert [answer.count(b"HTTP/1.1 200 OK") for answer in answers] == [2, 2, 2, 1]
     assert all(b'"size": 30' in answer for answer in answers[:3])
-    all_is_as_before(quiet, "drip")
+    run_side_by_side(quiet, "drip", THREADS)
 
 
 def test_never_reading(quiet: Server) -> None:
@@ -201,7 +188,7 @@ def test_never_reading(quiet: Server) -> None:
         assert connection.recv(1) == b"H"
     for leave, connection in zip((close, reset), idle):
         leave(connection)
-    all_is_as_before(quiet, "reading")
+    run_side_by_side(quiet, "reading", THREADS)
 
 
 def test_descriptors_stay(quiet: Server) -> None:
@@ -217,7 +204,7 @@ def test_descriptors_stay(quiet: Server) -> None:
         with ThreadPoolExecutor(CLIENTS) as pool:
             list(pool.map(lambda job: leave_after(quiet.layout.port, *job), jobs))
             list(pool.map(lambda n: read_and_leave(quiet.layout.port, NEXT, n, reset), range(100)))
-        all_is_as_before(quiet, "descriptors")
+        run_side_by_side(quiet, "descriptors", THREADS)
 
     quiet.allow("WSGI0126: OSError: the request body is malformed")
     left()

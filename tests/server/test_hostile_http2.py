@@ -20,7 +20,7 @@ import hyperframe.frame as frames
 import pytest
 
 from harness import Layout, Server
-from harness.calls import Call, entered
+from harness.calls import run_side_by_side
 from harness.client import HOST
 from harness.processes import is_alive
 
@@ -139,19 +139,6 @@ def ledger(site: Server) -> list[dict[str, str]]:
     return [entry for entry in found if entry["event"] == "end"]
 
 
-def all_is_as_before(site: Server, name: str) -> None:
-    """As many requests as there are threads run side by side."""
-    gate, journal = site.layout.scratch / f"{name}-gate", site.layout.scratch / f"{name}-in"
-    for path in (gate, journal):
-        path.unlink(missing_ok=True)
-    calls = [Call(site, f"/gate?entered={journal}&gate={gate}") for _ in range(THREADS)]
-    try:
-        entered(journal, THREADS)
-    finally:
-        gate.touch()
-    assert [call.result().status for call in calls] == [200] * THREADS
-
-
 def whole_or_none(site: Server) -> tuple[str | None, ...]:
     """What the application may have read. D226: a daemon of 6.1.1 reads nothing of a body without a length."""
     return ("AAAAA", "", None) if site.layout.module.peer else ("AAAAA", None)
@@ -243,7 +230,7 @@ def test_heads(site: Server, name: str) -> None:
         assert "\0" not in text
     if status == 200:
         assert len(entries) == 1
-    all_is_as_before(site, "heads")
+    run_side_by_side(site, "heads", THREADS)
     assert not [pid for pid in before if not is_alive(pid)]
 
 
@@ -261,7 +248,7 @@ def test_trailers(site: Server) -> None:
         assert entry["body"] in whole_or_none(site)[:-1]
         assert environ["HTTP_X_FOO"] == "good"
         assert not [key for key, value in environ.items() if value == "evil"]
-    all_is_as_before(site, "trailers")
+    run_side_by_side(site, "trailers", THREADS)
 
 
 GET = tuple((key, b"GET" if key == b":method" else value) for key, value in HEAD)
@@ -276,7 +263,7 @@ def test_rapid_reset(site: Server) -> None:
             for number in range(1, 1001, 2):
                 wire.head(number, fields, "END_STREAM")
                 wire.send(frames.RstStreamFrame(number, error_code=8).serialize())
-    all_is_as_before(site, "reset")
+    run_side_by_side(site, "reset", THREADS)
 
 
 def test_continuation_flood(site: Server) -> None:
@@ -293,7 +280,7 @@ def test_continuation_flood(site: Server) -> None:
         wire.finish(1)
     assert wire.statuses.get(1, 400) >= 400
     assert not ledger(site)
-    all_is_as_before(site, "continuation")
+    run_side_by_side(site, "continuation", THREADS)
 
 
 ODD = {
@@ -330,4 +317,4 @@ def test_frames_in_the_middle_of_a_request(site: Server, name: str) -> None:
     entries = ledger(site)
     assert len(entries) <= 1
     assert all(entry["path"] == "/one" and entry["body"] in whole_or_none(site) for entry in entries)
-    all_is_as_before(site, "frames")
+    run_side_by_side(site, "frames", THREADS)

@@ -103,3 +103,16 @@ class Load:
         for thread in self.threads:
             thread.join(30)
             assert not thread.is_alive(), "a client hangs"
+
+
+def run_side_by_side(site: Server, name: str, count: int) -> None:
+    """As many requests as that are inside the application at the same time: no worker is lost."""
+    gate, journal = site.layout.scratch / f"{name}-gate", site.layout.scratch / f"{name}-in"
+    for path in (gate, journal):
+        path.unlink(missing_ok=True)
+    calls = [Call(site, f"/gate?entered={journal}&gate={gate}") for _ in range(count)]
+    try:
+        entered(journal, count)
+    finally:
+        gate.touch()
+    assert [call.result().status for call in calls] == [200] * count

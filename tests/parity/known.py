@@ -121,7 +121,8 @@ def forgive(peer: Shown, ours: Shown, found: Diffs) -> set[str]:
         del found["body"]  # of an answer behind another one
         used.add("D812")
     named = [pair for pair in steps if _values(pair[0], ID) != _values(pair[1], ID)]
-    if named and all(not _values(one, ID) and int(two.get("status") or 0) >= 500 for one, two in named):
+    refused = "error" in ours.log.get("codes", {}).values()  # an ErrorDocument may answer with another status
+    if named and all(not _values(one, ID) and (refused or int(two.get("status") or 0) >= 500) for one, two in named):
         found.pop(f"headers:{ID}", None)
         used.add("D812")
     return used

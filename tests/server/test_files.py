@@ -615,6 +615,8 @@ def test_descriptors_do_not_leak(site: Server, content: Path, at: str) -> None:
             with RawConnection(site.layout.port) as client:
                 client.send(f"GET {target(content, at)} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
                 client.abort()
+    assert get(site, content, at).body == CONTENT, "the requests before it have begun"
+    site.let_requests_end()
     site.allow("WSGI1008")
     wait_until(lambda: open_files(site, content) == [], "nobody has the file open")
 

@@ -374,11 +374,18 @@ class Server:
         )
 
     def stop(self) -> None:
-        """Ends httpd, then everything that must be true of an ended server is checked."""
+        """Ends httpd, then everything that must be true of an ended server is checked.
+
+        On SIGTERM the event MPM's main thread touches each worker's socket while that worker may
+        just be freeing it: httpd 2.4 without any module of ours then dies of SIGSEGV, about once
+        in a hundred stops that follow the last answer at once. So its workers may rest first;
+        requests that a test left open may stay.
+        """
         if self.process is None:
             return
         family = {self.pid, *processes.descendants_of(self.pid)}
-        self._let_connections_end()
+        with contextlib.suppress(AssertionError):
+            self.let_requests_end()
         self.signal(signal.SIGTERM)
         try:
             self.process.wait(STOP_TIMEOUT)
@@ -393,25 +400,17 @@ class Server:
         assert not left, f"processes left after the stop: {left}"
         assert not files, f"files left in the runtime directory: {files}"
 
-    def _let_connections_end(self) -> None:
-        """Waits until no thread of an Apache child works; requests that a test left open may stay.
-
-        On SIGTERM the event MPM's main thread touches each worker's socket while that worker may
-        just be freeing it: httpd 2.4 without any module of ours then dies of SIGSEGV, about once
-        in a hundred stops that follow the last answer at once.
-        """
+    def let_requests_end(self) -> None:
+        """Waits until no thread of an Apache child works."""
 
         def children() -> list[int]:
             image = os.path.realpath(places().httpd)
             found = processes.children_of(self.pid)
             return [pid for pid in found if processes.image(pid) == image]
 
-        with contextlib.suppress(AssertionError):
-            processes.wait_until(
-                lambda: not any(processes.is_working(pid) for pid in children()),
-                "the Apache children rest",
-                QUIET_TIMEOUT,
-            )
+        processes.wait_until(
+            lambda: not any(processes.is_working(pid) for pid in children()), "the Apache children rest", QUIET_TIMEOUT
+        )
 
     def _left_processes(self, family: set[int]) -> dict[int, str]:
         """Processes of this server that outlive its parent; orphans being reaped get a moment."""

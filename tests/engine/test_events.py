@@ -606,22 +606,23 @@ def stop_by(*numbers: signal.Signals) -> Callable[[Daemon], None]:
 
 def tell_both(daemon: Daemon) -> None:
     """Two messages at once."""
-    daemon.tell("RENEW")
+    daemon.tell("DRAIN", "RELOAD")
     daemon.tell("STOP")
 
 
 def leave(daemon: Daemon) -> None:
     """It asks to be replaced, and goes when the supervisor says so."""
     os.kill(daemon.pid, signal.SIGUSR1)
-    assert daemon.message() == "LEAVING"
+    assert daemon.message() == "LEAVING GRACEFUL"
     daemon.tell("DRAIN")
 
 
 ENDS: dict[str, tuple[Callable[[Daemon], None], str]] = {
     "STOP": (lambda daemon: daemon.tell("STOP"), "shutdown_signal"),
     "DRAIN": (lambda daemon: daemon.tell("DRAIN"), "shutdown_signal"),
-    "RENEW": (lambda daemon: daemon.tell("RENEW"), "script_reload"),
-    "RENEW, then STOP": (tell_both, "script_reload"),
+    "DRAIN for a script": (lambda daemon: daemon.tell("DRAIN", "RELOAD"), "script_reload"),
+    "DRAIN for an interval": (lambda daemon: daemon.tell("DRAIN", "RESTART_INTERVAL"), "restart_interval"),
+    "DRAIN, then STOP": (tell_both, "script_reload"),
     "supervisor gone": (lambda daemon: daemon.control.close(), "shutdown_signal"),
     "SIGTERM": (stop_by(signal.SIGTERM), "shutdown_signal"),
     "SIGINT": (stop_by(signal.SIGINT), "shutdown_signal"),
@@ -658,7 +659,7 @@ def test_first_reason_wins(stage: Make, tmp_path: Path) -> None:
         front.begin(made.block(f"note('in')\nwhile not os.path.exists({str(gate)!r}): time.sleep(0.01)"))
         made.await_count(1)
         os.kill(made.daemon.pid, signal.SIGUSR1)
-        assert made.daemon.message() == "LEAVING"
+        assert made.daemon.message() == "LEAVING GRACEFUL"
         assert made.run().body == b"ok", "it still serves"
         os.kill(made.daemon.pid, signal.SIGTERM)
         made.await_count(2)
@@ -674,7 +675,7 @@ def test_graceful_signal_asks_for_a_replacement(stage: Make) -> None:
     with made.daemon.front() as front:
         assert front.run(made.block()).body == b"ok"
         os.kill(made.daemon.pid, signal.SIGUSR1)
-        assert made.daemon.message() == "LEAVING"
+        assert made.daemon.message() == "LEAVING GRACEFUL"
         made.daemon.tell("DRAIN")
         assert front.run(made.block()).body == b"ok"
     assert made.daemon.wait() == 0

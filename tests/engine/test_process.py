@@ -164,7 +164,7 @@ def test_drain(host: Host, how: str) -> None:
         daemon.tell("DRAIN")
     elif how == "SIGUSR1":
         os.kill(daemon.pid, signal.SIGUSR1)
-        assert daemon.message() == "LEAVING"
+        assert daemon.message() == "LEAVING GRACEFUL"
         assert front.run(block).body == b"hello"
         daemon.tell("DRAIN")
     else:
@@ -184,7 +184,7 @@ def test_maximum_of_requests(host: Host) -> None:
     with daemon.front() as front:
         for _ in range(3):
             assert front.run(block).body == b"hello"
-        assert daemon.message() == "SPENT"
+        assert daemon.message() == "LEAVING MAXIMUM_REQUESTS"
         for _ in range(3):
             assert front.run(block).body == b"hello"
         daemon.tell("DRAIN")
@@ -200,7 +200,7 @@ def test_process_for_one_request(host: Host) -> None:
     block = request_block(host.script(HELLO))
     with daemon.front() as front, daemon.front() as other:
         assert front.run(block).body == b"hello"
-        assert daemon.message() == "SPENT"
+        assert daemon.message() == "LEAVING MAXIMUM_REQUESTS"
         for late in (front, other):
             assert late.run(block).reject == 1
         daemon.tell("DRAIN")

@@ -30,7 +30,7 @@ HEAD_SIZE = HEAD.size
 BODY_MAX = 65536
 DATA_MAX = 65536
 INITIAL_CREDIT = 256 * 1024
-BOARD_SIZE = 4 * 4 + 8 + 5 * 8 + 4 * 4096
+BOARD_SIZE = 4 * 4 + 8 + 5 * 8 + 2 * 4 * 4096
 
 MORE_BODY, EXPECT, FIN, ABORT, FLUSH, TRUNCATED = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20
 DRAINING, RELOAD, FULL = 1, 2, 3
@@ -72,9 +72,9 @@ TYPES = {
 }
 TYPE_NAMES = {number: name for name, number in TYPES.items()}
 CONTROL = {
-    name: number
-    for number, name in enumerate(["READY", "RELOAD", "FAILED", "DRAIN", "STOP", "RENEW", "LEAVING", "SPENT"], start=1)
+    name: number for number, name in enumerate(["READY", "RELOAD", "FAILED", "DRAIN", "STOP", "LEAVING"], start=1)
 }
+WHYS = re.findall(r"^WSGI_WHY\((\w+),", (SOURCES / "wire" / "why.def").read_text(encoding="ascii"), re.MULTILINE)
 
 
 def launch_code() -> str:
@@ -451,12 +451,13 @@ class Daemon:
 
     def message(self) -> str:
         raw = self.control.recv(64)
-        number, epoch = struct.unpack("=II", raw)
+        number, epoch, why, _ = struct.unpack("=IIII", raw)
         assert epoch == self.epoch
-        return next(name for name, value in CONTROL.items() if value == number)
+        name = next(name for name, value in CONTROL.items() if value == number)
+        return f"{name} {WHYS[why]}" if why else name
 
-    def tell(self, name: str) -> None:
-        self.control.send(struct.pack("=II", CONTROL[name], self.epoch))
+    def tell(self, name: str, why: str = "SHUTDOWN") -> None:
+        self.control.send(struct.pack("=IIII", CONTROL[name], self.epoch, WHYS.index(why), 0))
 
     def front(self, hello: bool = True) -> Front:
         return Front(self.path, self.secret, self.epoch, hello)

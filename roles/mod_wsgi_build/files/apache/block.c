@@ -263,6 +263,15 @@ void wsgi_block_daemon(struct wsgi_vars_writer *writer, const struct wsgi_block_
     put_optional(writer, WSGI_PARAM_PYTHON_EGGS, group->python_eggs);
     put_positive(writer, WSGI_PARAM_STACK_SIZE, group->stack_size);
     put_positive(writer, WSGI_PARAM_MAXIMUM_REQUESTS, group->maximum_requests);
+    put_positive(writer, WSGI_PARAM_REQUEST_TIMEOUT, group->request_timeout);
+    put_positive(writer, WSGI_PARAM_INTERRUPT_TIMEOUT, group->interrupt_timeout);
+    put_positive(writer, WSGI_PARAM_STARTUP_TIMEOUT, group->startup_timeout);
+    put_positive(writer, WSGI_PARAM_DEADLOCK_TIMEOUT, group->deadlock_timeout);
+    put_positive(writer, WSGI_PARAM_INACTIVITY_TIMEOUT, group->inactivity_timeout);
+    put_positive(writer, WSGI_PARAM_GRACEFUL_TIMEOUT, group->graceful_timeout);
+    put_positive(writer, WSGI_PARAM_EVICTION_TIMEOUT, group->eviction_timeout);
+    put_positive(writer, WSGI_PARAM_CPU_TIME_LIMIT, group->cpu_time_limit);
+    put_positive(writer, WSGI_PARAM_MEMORY_LIMIT, group->memory_limit);
     put_title(writer, group);
     flags |= put_hash_seed(writer, settings);
     wsgi_vars_put_number(writer, WSGI_PARAM_PROCESS_FLAGS, flags);

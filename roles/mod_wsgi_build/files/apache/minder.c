@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ends.h"
 #include "launch.h"
 #include "log.h"
 #include "../wire/launch.h"
@@ -36,11 +37,6 @@ apr_time_t wsgi_minder_clock(void)
 static enum wsgi_slot_state state_of(const struct wsgi_minder *minder, int index)
 {
     return atomic_load(&minder->slots->slot[index].shared->state);
-}
-
-static long seconds(apr_time_t span)
-{
-    return (long)apr_time_sec(span + apr_time_from_msec(500));
 }
 
 /* ---- starting ------------------------------------------------------------ */
@@ -192,11 +188,12 @@ static int find_empty(const struct wsgi_minder *minder)
 
 /* ---- ending -------------------------------------------------------------- */
 
-static void tell(struct wsgi_minder *minder, int index, enum wsgi_control_type type)
+static void tell(struct wsgi_minder *minder, int index, enum wsgi_control_type type,
+                 enum wsgi_why why)
 {
     struct wsgi_minded *minded = &minder->minded[index];
-    struct wsgi_control message = {.type = type,
-                                   .epoch = atomic_load(&minder->slots->slot[index].shared->epoch)};
+    struct wsgi_control message = {
+        .type = type, .epoch = atomic_load(&minder->slots->slot[index].shared->epoch), .why = why};
 
     if (minded->control >= 0 &&
         send(minded->control, &message, sizeof(message), MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
@@ -209,7 +206,15 @@ static void tell(struct wsgi_minder *minder, int index, enum wsgi_control_type t
     }
 }
 
-static void stop(struct wsgi_minder *minder, int index, const char *why, apr_time_t now)
+/* `words` are for the log; without any, the `why` has its own. */
+static void plan(struct wsgi_minded *minded, enum wsgi_why why, const char *words)
+{
+    minded->why = why;
+    minded->planned = words ? words : wsgi_why_words(why);
+}
+
+static void stop(struct wsgi_minder *minder, int index, enum wsgi_why why, const char *words,
+                 apr_time_t now)
 {
     struct wsgi_minded *minded = &minder->minded[index];
 
@@ -217,25 +222,25 @@ static void stop(struct wsgi_minder *minder, int index, const char *why, apr_tim
         return;
     }
     if (!minded->planned) {
-        minded->planned = why;
+        plan(minded, why, words);
     }
     minded->stop_since = now;
     wsgi_slots_set_state(minder->slots, index, WSGI_SLOT_DRAINING);
-    tell(minder, index, WSGI_CONTROL_STOP);
+    tell(minder, index, WSGI_CONTROL_STOP, minded->why);
 }
 
-static void drain(struct wsgi_minder *minder, int index, enum wsgi_control_type how,
-                  const char *why, apr_time_t now)
+static void drain(struct wsgi_minder *minder, int index, enum wsgi_why why, const char *words,
+                  apr_time_t now)
 {
     struct wsgi_minded *minded = &minder->minded[index];
 
     if (minded->drain_since || minded->stop_since) {
         return;
     }
-    minded->planned = why;
+    plan(minded, why, words);
     minded->drain_since = now;
     wsgi_slots_set_state(minder->slots, index, WSGI_SLOT_DRAINING);
-    tell(minder, index, how);
+    tell(minder, index, WSGI_CONTROL_DRAIN, why);
 }
 
 static void leave_place(struct wsgi_minder *minder, int index)
@@ -246,58 +251,6 @@ static void leave_place(struct wsgi_minder *minder, int index)
         minder->places[place].slot = -1;
         minder->minded[index].place = -1;
     }
-}
-
-static void describe_end(char *text, size_t size, int status)
-{
-    const char *reason;
-
-    if (WIFSIGNALED(status)) {
-        snprintf(text, size, "was killed by signal %d (%s)%s", WTERMSIG(status),
-                 strsignal(WTERMSIG(status)), WCOREDUMP(status) ? ", core dumped" : "");
-        return;
-    }
-    reason = wsgi_launch_exit_text(WEXITSTATUS(status));
-    if (WEXITSTATUS(status) == WSGI_EXIT_LOST) {
-        snprintf(text, size, "ended: its application closed descriptors that are not its own");
-    } else if (reason) {
-        snprintf(text, size, "could not be started: %s", reason);
-    } else {
-        snprintf(text, size, "ended with exit status %d", WEXITSTATUS(status));
-    }
-}
-
-static apr_uint64_t requests_of(const struct wsgi_minder *minder, int index)
-{
-    const struct wsgi_board *board = minder->slots->slot[index].board;
-
-    return board->epoch == atomic_load(&minder->slots->slot[index].shared->epoch) ? board->requests
-                                                                                  : 0;
-}
-
-static void log_planned_end(const struct wsgi_minder *minder, int index, const char *how,
-                            apr_time_t now)
-{
-    const struct wsgi_minded *minded = &minder->minded[index];
-
-    ap_log_error(APLOG_MARK, APLOG_INFO, 0, minder->group->server,
-                 "daemon group '%s': process %d %s as planned (%s), %ld s old, "
-                 "%" APR_UINT64_T_FMT " requests",
-                 minder->group->name, (int)minded->pid, how, minded->planned,
-                 seconds(now - minded->born), requests_of(minder, index));
-}
-
-static void log_surprise(const struct wsgi_minder *minder, int index, const char *how, int level,
-                         const char *next, apr_time_t now)
-{
-    const struct wsgi_minded *minded = &minder->minded[index];
-
-    ap_log_error(APLOG_MARK, level, 0, minder->group->server,
-                 "daemon group '%s': process %d %s%s, %ld s old, "
-                 "%" APR_UINT64_T_FMT " requests%s",
-                 minder->group->name, (int)minded->pid, how,
-                 minded->failed ? " before it was ready" : "", seconds(now - minded->born),
-                 requests_of(minder, index), next);
 }
 
 /* An end that nobody asked for: the place gets another process, after a while if it was early. */
@@ -315,7 +268,7 @@ static void ended_by_surprise(struct wsgi_minder *minder, int index, const char 
         }
         snprintf(next, sizeof(next), "; another one starts in %u s", next_delay(place, now));
     }
-    log_surprise(minder, index, how, level, next, now);
+    wsgi_end_log_surprise(minder, index, how, level, next, now);
     if (level <= APLOG_ERR || minded->failed) {
         wsgi_minder_point(minder);
     }
@@ -338,26 +291,6 @@ static void clear_slot(struct wsgi_minder *minder, int index, apr_time_t now)
     wsgi_slots_set_state(minder->slots, index, WSGI_SLOT_DEAD);
 }
 
-/* What could not even be started has said so itself, at error level. */
-static int level_of_end(int status)
-{
-    return WIFEXITED(status) && (!WEXITSTATUS(status) || wsgi_launch_exit_text(WEXITSTATUS(status)))
-               ? APLOG_NOTICE
-               : APLOG_ERR;
-}
-
-/* A crash on the way out is still a crash. */
-static int is_as_planned(const struct wsgi_minded *minded, int status)
-{
-    if (!minded->planned) {
-        return 0;
-    }
-    if (WIFSIGNALED(status)) {
-        return WTERMSIG(status) == SIGTERM || (minded->killed && WTERMSIG(status) == SIGKILL);
-    }
-    return WEXITSTATUS(status) == 0;
-}
-
 int wsgi_minder_reap(struct wsgi_minder *minder, pid_t pid, int status, apr_time_t now)
 {
     char how[128];
@@ -372,11 +305,11 @@ int wsgi_minder_reap(struct wsgi_minder *minder, pid_t pid, int status, apr_time
     if (minder->minded[i].log.trouble) {
         wsgi_minder_point(minder);
     }
-    describe_end(how, sizeof(how), status);
-    if (is_as_planned(&minder->minded[i], status)) {
-        log_planned_end(minder, i, how, now);
+    wsgi_end_describe(how, sizeof(how), status);
+    if (wsgi_end_is_planned(&minder->minded[i], status)) {
+        wsgi_end_log_planned(minder, i, how, now);
     } else {
-        ended_by_surprise(minder, i, how, level_of_end(status), now);
+        ended_by_surprise(minder, i, how, wsgi_end_level(status), now);
     }
     clear_slot(minder, i, now);
     return 1;
@@ -394,7 +327,7 @@ static void relieve(struct wsgi_minder *minder, int place, apr_time_t now)
 
         if (minded->pid && minded->heir >= 0 && minded->heir == place) {
             minded->heir = -1;
-            drain(minder, i, WSGI_CONTROL_DRAIN, minded->way, now);
+            drain(minder, i, minded->heir_why, NULL, now);
         }
     }
 }
@@ -421,7 +354,7 @@ static void replace(struct wsgi_minder *minder, int index, apr_time_t now)
 {
     struct wsgi_minded *minded = &minder->minded[index];
 
-    if (now - minded->ready < WSGI_RELOAD_EARLY && requests_of(minder, index) == 0) {
+    if (now - minded->ready < WSGI_RELOAD_EARLY && wsgi_end_requests(minder, index) == 0) {
         next_delay(&minder->places[minded->place], now);
     } else {
         minder->places[minded->place].failures = 0;
@@ -432,8 +365,7 @@ static void replace(struct wsgi_minder *minder, int index, apr_time_t now)
 
 /* A daemon asks to be replaced, it alone. It serves on until there is another one; but not when
  * it is for one request only, which it has had. */
-static void leaving(struct wsgi_minder *minder, int index, const char *why, int at_once,
-                    apr_time_t now)
+static void leaving(struct wsgi_minder *minder, int index, enum wsgi_why why, apr_time_t now)
 {
     struct wsgi_minded *minded = &minder->minded[index];
     int place = minded->place;
@@ -442,11 +374,11 @@ static void leaving(struct wsgi_minder *minder, int index, const char *why, int 
         return;
     }
     replace(minder, index, now);
-    if (at_once) {
-        drain(minder, index, WSGI_CONTROL_DRAIN, why, now);
+    if (why == WSGI_WHY_MAXIMUM_REQUESTS && minder->group->maximum_requests == 1) {
+        drain(minder, index, why, NULL, now);
     } else {
         minded->heir = place;
-        minded->way = why;
+        minded->heir_why = why;
     }
 }
 
@@ -472,7 +404,7 @@ static void reload(struct wsgi_minder *minder, int asking, apr_time_t now)
             replace(minder, i, now);
         }
         minded->heir = -1;
-        drain(minder, i, WSGI_CONTROL_RENEW, "its script changed", now);
+        drain(minder, i, WSGI_WHY_RELOAD, NULL, now);
     }
 }
 
@@ -490,11 +422,7 @@ static void heard(struct wsgi_minder *minder, int index, const struct wsgi_contr
         reload(minder, index, now);
         break;
     case WSGI_CONTROL_LEAVING:
-        leaving(minder, index, "a signal told it to", 0, now);
-        break;
-    case WSGI_CONTROL_SPENT:
-        leaving(minder, index, "it has served its maximum of requests",
-                minder->group->maximum_requests == 1, now);
+        leaving(minder, index, message->why < WSGI_WHY_COUNT ? message->why : WSGI_WHY_NONE, now);
         break;
     case WSGI_CONTROL_FAILED:
         minder->minded[index].failed = 1;
@@ -544,7 +472,7 @@ static void make_way(struct wsgi_minder *minder, apr_time_t now)
         struct wsgi_minded *minded = &minder->minded[i];
 
         if (minded->pid && minded->drain_since && now - minded->drain_since > WSGI_WAY_LIMIT) {
-            stop(minder, i, minded->planned, now);
+            stop(minder, i, minded->why, minded->planned, now);
         }
     }
 }
@@ -609,12 +537,12 @@ static void follow_out(struct wsgi_minder *minder, int index, apr_time_t now)
     struct wsgi_minded *minded = &minder->minded[index];
 
     if (adopted_is_gone(minder, index)) {
-        log_planned_end(minder, index, "ended", now);
+        wsgi_end_log_planned(minder, index, "ended", now);
         clear_slot(minder, index, now);
         return;
     }
     if (minded->drain_since && !minded->stop_since && wsgi_slots_idle(minder->slots, index)) {
-        stop(minder, index, minded->planned, now);
+        stop(minder, index, minded->why, minded->planned, now);
     }
     kill_if_late(minder, index, now);
 }
@@ -645,7 +573,7 @@ void wsgi_minder_drain_all(struct wsgi_minder *minder, const char *why, apr_time
     minder->closing = 1;
     for (i = 0; i < minder->slots->count; i++) {
         if (minder->minded[i].pid) {
-            drain(minder, i, WSGI_CONTROL_DRAIN, why, now);
+            drain(minder, i, WSGI_WHY_SHUTDOWN, why, now);
         }
     }
 }
@@ -657,7 +585,7 @@ void wsgi_minder_stop_all(struct wsgi_minder *minder, const char *why, apr_time_
     minder->closing = 1;
     for (i = 0; i < minder->slots->count; i++) {
         if (minder->minded[i].pid) {
-            stop(minder, i, why, now);
+            stop(minder, i, WSGI_WHY_SHUTDOWN, why, now);
         }
     }
 }
@@ -678,7 +606,7 @@ static void adopt(struct wsgi_minder *minder, int index, apr_time_t now)
     minded->adopted = 1;
     minded->born = now;
     minder->alive++;
-    drain(minder, index, WSGI_CONTROL_DRAIN, "its supervisor was replaced", now);
+    drain(minder, index, WSGI_WHY_SHUTDOWN, "its supervisor was replaced", now);
 }
 
 void wsgi_minder_init(struct wsgi_minder *minder, apr_pool_t *pool, const struct wsgi_group *group,

@@ -7,6 +7,7 @@
 #include "logpipe.h"
 #include "slots.h"
 #include "supervisor.h"
+#include "../wire/why.h"
 
 /* What is in a slot. */
 struct wsgi_minded {
@@ -14,9 +15,9 @@ struct wsgi_minded {
     int adopted; /* a former supervisor's child: no control socket, no wait status */
     int control; /* our end, -1 */
     struct wsgi_logpipe log;
-    int place;       /* index of the place it fills, -1: it is being replaced */
-    int heir;        /* it serves until a process is ready in this place; else -1 */
-    const char *way; /* why, when `heir` is set */
+    int place; /* index of the place it fills, -1: it is being replaced */
+    int heir;  /* it serves until a process is ready in this place; else -1 */
+    enum wsgi_why heir_why;
     apr_time_t born; /* all times of the monotonic clock; 0: not yet */
     apr_time_t ready;
     apr_time_t drain_since;
@@ -24,7 +25,8 @@ struct wsgi_minded {
     apr_time_t died;     /* of the former process in the slot */
     int killed;          /* by us, shutdown-timeout was over */
     int failed;          /* it said that it could not start */
-    const char *planned; /* why it is to end, NULL: it is not */
+    enum wsgi_why why;   /* it is to end, when `planned` is set, */
+    const char *planned; /* which are words for the log; NULL: it is not */
 };
 
 /* One of the processes that the group is to have. */

@@ -111,6 +111,15 @@ static int store_number(struct wsgi_settings *s, const struct wsgi_var *var)
         {WSGI_PARAM_STDOUT_LEVEL, &s->stdout_level},
         {WSGI_PARAM_STDERR_LEVEL, &s->stderr_level},
         {WSGI_PARAM_LOG_FLAGS, &s->log_flags},
+        {WSGI_PARAM_REQUEST_TIMEOUT, &s->request_timeout},
+        {WSGI_PARAM_INTERRUPT_TIMEOUT, &s->interrupt_timeout},
+        {WSGI_PARAM_STARTUP_TIMEOUT, &s->startup_timeout},
+        {WSGI_PARAM_DEADLOCK_TIMEOUT, &s->deadlock_timeout},
+        {WSGI_PARAM_INACTIVITY_TIMEOUT, &s->inactivity_timeout},
+        {WSGI_PARAM_GRACEFUL_TIMEOUT, &s->graceful_timeout},
+        {WSGI_PARAM_EVICTION_TIMEOUT, &s->eviction_timeout},
+        {WSGI_PARAM_CPU_TIME_LIMIT, &s->cpu_time_limit},
+        {WSGI_PARAM_MEMORY_LIMIT, &s->memory_limit},
     };
     size_t i;
 

@@ -86,6 +86,16 @@ struct wsgi_settings {
     int64_t stdout_level; /* of syslog */
     int64_t stderr_level;
     int64_t log_flags; /* WSGI_LOG_KEEP_* */
+    /* Options of a daemon group: seconds, 0: none. */
+    int64_t request_timeout;
+    int64_t interrupt_timeout;
+    int64_t startup_timeout;
+    int64_t deadlock_timeout;
+    int64_t inactivity_timeout;
+    int64_t graceful_timeout;
+    int64_t eviction_timeout;
+    int64_t cpu_time_limit;
+    int64_t memory_limit; /* bytes, 0: none */
 };
 
 struct wsgi_process {

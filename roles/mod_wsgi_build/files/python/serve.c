@@ -21,6 +21,7 @@
 
 #include "../wire/launch.h"
 #include "../wire/logtext.h"
+#include "../wire/why.h"
 #include "connection.h"
 #include "events.h"
 #include "interp.h"
@@ -151,9 +152,9 @@ void wsgi_daemon_note(struct wsgi_daemon *daemon, const char *reason)
                                 __ATOMIC_ACQUIRE);
 }
 
-void wsgi_daemon_tell(uint32_t type)
+void wsgi_daemon_tell(uint32_t type, uint32_t why)
 {
-    struct wsgi_control message = {type, wsgi_process.settings.epoch};
+    struct wsgi_control message = {.type = type, .epoch = wsgi_process.settings.epoch, .why = why};
 
     if (send(WSGI_FD_CONTROL, &message, sizeof message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
         wsgi_log(WSGI_LOG_DEBUG, NULL, "the supervisor cannot be told: %s", strerror(errno));
@@ -402,16 +403,16 @@ static void retry_accept(struct wsgi_daemon *daemon)
 }
 
 /* An end of the server ends its daemons, which applications know as shutdown_signal. */
-static void begin_drain(struct wsgi_daemon *daemon, const char *why, const char *reason)
+static void begin_drain(struct wsgi_daemon *daemon, const char *words, uint32_t why)
 {
-    wsgi_daemon_note(daemon, reason);
+    wsgi_daemon_note(daemon, wsgi_why_reason(why));
     if (!__atomic_exchange_n(&daemon->draining, 1, __ATOMIC_ACQ_REL))
-        wsgi_log(WSGI_LOG_INFO, NULL, "Process drains: %s.", why);
+        wsgi_log(WSGI_LOG_INFO, NULL, "Process drains: %s.", words);
 }
 
-static void obey_stop(struct wsgi_daemon *daemon)
+static void obey_stop(struct wsgi_daemon *daemon, uint32_t why)
 {
-    wsgi_daemon_note(daemon, "shutdown_signal");
+    wsgi_daemon_note(daemon, wsgi_why_reason(why));
     __atomic_store_n(&daemon->stop_signal, -1, __ATOMIC_RELEASE);
 }
 
@@ -424,17 +425,15 @@ static int take_control(struct wsgi_daemon *daemon)
     if (count < 0 && (errno == EAGAIN || errno == EINTR))
         return 1;
     if (count <= 0) {
-        begin_drain(daemon, "its supervisor is gone", "shutdown_signal");
+        begin_drain(daemon, "its supervisor is gone", WSGI_WHY_SHUTDOWN);
         return 0;
     }
     if (count != sizeof message || message.epoch != wsgi_process.settings.epoch)
         wsgi_log(WSGI_LOG_ERR, NULL, "a control message is malformed");
     else if (message.type == WSGI_CONTROL_STOP)
-        obey_stop(daemon);
+        obey_stop(daemon, message.why);
     else if (message.type == WSGI_CONTROL_DRAIN)
-        begin_drain(daemon, "its supervisor said so", "shutdown_signal");
-    else if (message.type == WSGI_CONTROL_RENEW)
-        begin_drain(daemon, "a script of its group changed", "script_reload");
+        begin_drain(daemon, wsgi_why_words(message.why), message.why);
     else
         wsgi_log(WSGI_LOG_ERR, NULL, "a control message has unknown type %u", message.type);
     return 1;
@@ -463,7 +462,7 @@ static void wait_once(struct wsgi_daemon *daemon, int *control)
         *control = -1;
     /* It serves on until another one is ready; then the supervisor tells it to drain. */
     if (__atomic_exchange_n(&daemon->drain_signal, 0, __ATOMIC_ACQ_REL))
-        wsgi_daemon_tell(WSGI_CONTROL_LEAVING);
+        wsgi_daemon_tell(WSGI_CONTROL_LEAVING, WSGI_WHY_GRACEFUL);
     fill_order(daemon);
     wsgi_dispatch_begin(daemon);
     if (busy) {
@@ -565,7 +564,7 @@ static int start_work(struct wsgi_daemon *daemon)
     if (daemon->worker_count == 0 ||
         watch(daemon, daemon->listener, EPOLLIN | EPOLLET, WSGI_TAG_LISTENER) != 0)
         return -1;
-    wsgi_daemon_tell(WSGI_CONTROL_READY);
+    wsgi_daemon_tell(WSGI_CONTROL_READY, 0);
     return 0;
 }
 
@@ -581,7 +580,7 @@ static PyObject *refuse(const char *error)
     PyObject *status;
 
     wsgi_log(WSGI_LOG_CRIT, NULL, "The daemon cannot start: %s", error);
-    wsgi_daemon_tell(WSGI_CONTROL_FAILED);
+    wsgi_daemon_tell(WSGI_CONTROL_FAILED, 0);
     status = PyLong_FromLong(1);
     PyErr_SetObject(PyExc_SystemExit, status);
     Py_XDECREF(status);

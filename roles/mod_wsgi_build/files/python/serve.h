@@ -79,7 +79,8 @@ void wsgi_daemon_poke(struct wsgi_daemon *daemon);
 /* Why this process will end, as mod_wsgi.shutdown_reason; what was noted first stays. */
 void wsgi_daemon_note(struct wsgi_daemon *daemon, const char *reason);
 /* Tells the supervisor something (enum wsgi_control_type). */
-void wsgi_daemon_tell(uint32_t type);
+/* `why` as enum wsgi_why, for LEAVING. */
+void wsgi_daemon_tell(uint32_t type, uint32_t why);
 
 /* title.c */
 void wsgi_title_set(const char *title);

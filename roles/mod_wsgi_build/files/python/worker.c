@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "../wire/launch.h"
+#include "../wire/why.h"
 #include "connection.h"
 #include "interp.h"
 #include "run.h"
@@ -192,7 +193,7 @@ static void tell_reload(struct wsgi_daemon *daemon)
 {
     wsgi_daemon_note(daemon, "script_reload");
     if (!__atomic_exchange_n(&daemon->reload_told, 1, __ATOMIC_ACQ_REL))
-        wsgi_daemon_tell(WSGI_CONTROL_RELOAD);
+        wsgi_daemon_tell(WSGI_CONTROL_RELOAD, 0);
 }
 
 static void count_end(const struct exchange *exchange)
@@ -201,6 +202,7 @@ static void count_end(const struct exchange *exchange)
 
     if (!exchange->started)
         return;
+    wsgi_board_end(board, exchange->connection->index, exchange->connection->sequence);
     __atomic_fetch_sub(&board->active, 1, __ATOMIC_RELAXED);
     __atomic_fetch_add(&board->requests, 1, __ATOMIC_RELAXED);
 }
@@ -217,7 +219,7 @@ static void tell_if_spent(struct wsgi_daemon *daemon)
     wsgi_daemon_note(daemon, "maximum_requests");
     wsgi_log(WSGI_LOG_INFO, NULL, "Process has served its maximum of %lld requests.",
              (long long)limit);
-    wsgi_daemon_tell(WSGI_CONTROL_SPENT);
+    wsgi_daemon_tell(WSGI_CONTROL_LEAVING, WSGI_WHY_MAXIMUM_REQUESTS);
 }
 
 /* A process that is for one request takes no second one. With a higher maximum it serves on until
@@ -297,7 +299,8 @@ static int welcome(struct wsgi_daemon *daemon, struct wsgi_connection *connectio
         return -1;
     }
     connection->welcomed = 1;
-    wsgi_board_start(daemon->board, connection->index, 0); /* the last user's mark goes */
+    wsgi_board_start(daemon->board, connection->index, 0); /* the last user's marks go */
+    wsgi_board_end(daemon->board, connection->index, 0);
     __atomic_fetch_sub(&daemon->connections_new, 1, __ATOMIC_ACQ_REL);
     if (wsgi_connection_put(connection, &answer, NULL) != 0)
         return -1;

@@ -37,22 +37,24 @@
 #define WSGI_LOG_LETTER_WHOLE 16
 #define WSGI_LOG_LETTER_MORE '+'
 
-/* Messages on the control socket, one struct each. */
+/* Messages on the control socket: one struct each, and a text behind it where that is said. The
+ * supervisor is root: what a daemon says is checked, and never more than the affair of its group.
+ */
 enum wsgi_control_type {
     WSGI_CONTROL_READY = 1, /* daemon: serving */
     WSGI_CONTROL_RELOAD,    /* daemon: a script changed, a request was rejected for it */
     WSGI_CONTROL_FAILED,    /* daemon: Python or the engine could not start; it exits */
     WSGI_CONTROL_DRAIN,     /* supervisor: serve what comes on the connections until they are
                                gone, accept new ones too, exit when WSGI_CONTROL_STOP comes or
-                               no request is active and no connection is left */
-    WSGI_CONTROL_STOP,      /* supervisor: finish what runs, take nothing new, exit */
-    WSGI_CONTROL_RENEW,     /* supervisor: as DRAIN, because a script of the group changed */
-    WSGI_CONTROL_LEAVING,   /* daemon: a signal told it to go when it has been replaced */
-    WSGI_CONTROL_SPENT      /* daemon: likewise, it has served its maximum of requests */
+                               no request is active and no connection is left; `why` */
+    WSGI_CONTROL_STOP,      /* supervisor: finish what runs, take nothing new, exit; `why` */
+    WSGI_CONTROL_LEAVING    /* daemon: it is to be replaced, and serves until it is; `why` */
 };
 struct wsgi_control {
     uint32_t type;
     uint32_t epoch;
+    uint32_t why; /* enum wsgi_why (why.h), else 0 */
+    uint32_t reserved;
 };
 
 /* Exit status of a daemon that has lost the descriptors it serves with; 70 to 74 are taken. */

@@ -109,12 +109,22 @@ enum wsgi_param {
     /* WSGILogOptions; a level is one of syslog. */
     WSGI_PARAM_STDOUT_LEVEL, /* n: of what is printed */
     WSGI_PARAM_STDERR_LEVEL, /* n: of what goes to sys.stderr and wsgi.errors */
-    WSGI_PARAM_LOG_FLAGS     /* n: WSGI_LOG_KEEP_* */
+    WSGI_PARAM_LOG_FLAGS,    /* n: WSGI_LOG_KEEP_* */
+    /* Daemon only, options of the group; absent or 0: none. Seconds, but for the last one. */
+    WSGI_PARAM_REQUEST_TIMEOUT,    /* n */
+    WSGI_PARAM_INTERRUPT_TIMEOUT,  /* n */
+    WSGI_PARAM_STARTUP_TIMEOUT,    /* n */
+    WSGI_PARAM_DEADLOCK_TIMEOUT,   /* n */
+    WSGI_PARAM_INACTIVITY_TIMEOUT, /* n */
+    WSGI_PARAM_GRACEFUL_TIMEOUT,   /* n */
+    WSGI_PARAM_EVICTION_TIMEOUT,   /* n */
+    WSGI_PARAM_CPU_TIME_LIMIT,     /* n */
+    WSGI_PARAM_MEMORY_LIMIT        /* n: bytes */
 };
 
 /* The last of each kind: a reader refuses what it does not know. */
 #define WSGI_PARAM_REQUEST_LAST WSGI_PARAM_RESOURCE
-#define WSGI_PARAM_PROCESS_LAST WSGI_PARAM_LOG_FLAGS
+#define WSGI_PARAM_PROCESS_LAST WSGI_PARAM_MEMORY_LIMIT
 
 #define WSGI_SCOPE_RESTRICT_STDIN 0x1
 #define WSGI_SCOPE_RESTRICT_STDOUT 0x2

@@ -59,5 +59,7 @@ struct wsgi_control {
 
 /* Exit status of a daemon that has lost the descriptors it serves with; 70 to 74 are taken. */
 #define WSGI_EXIT_LOST 75
+/* And of one whose scripts were not loaded within startup-timeout, before it was ready. */
+#define WSGI_EXIT_STARTUP 76
 
 #endif

@@ -136,6 +136,8 @@ static void call_application(struct wsgi_run *run, PyObject *callable)
         wsgi_error_outcome(run, "preparing the environ for the application");
     } else {
         wsgi_events_started(run, &callable, objects.environ);
+        if (run->transport->called != NULL)
+            run->transport->called(run->context);
         call_with(run, callable, &objects);
         wsgi_events_finished(run);
     }

@@ -299,7 +299,11 @@ static void add_thread(struct report *report, struct wsgi_monitor *monitor, pid_
 {
     const struct wsgi_watch *watch = watch_of(monitor, tid);
 
-    take(monitor, tid, watch != NULL ? &watch->state : NULL, patience);
+    take(monitor, tid,
+         watch != NULL             ? &watch->state
+         : tid == wsgi_process.pid ? &wsgi_process.swapped
+                                   : NULL,
+         patience);
     if (monitor->stack.size == 0)
         return;
     add(report, "%s (%d) is %s:\n%.*s",
@@ -354,6 +358,7 @@ static int64_t check_startup(struct wsgi_monitor *monitor, int64_t now)
     if (begun == 0 || now < begun + limit)
         return (begun != 0 ? begun : now) + limit;
     __atomic_store_n(&monitor->startup, -1, __ATOMIC_RELEASE);
+    wsgi_daemon_refuse();
     wsgi_log(WSGI_LOG_ERR, NULL,
              "WSGI%04d: no script was loaded within startup-timeout of %lld s; the process is "
              "replaced",
@@ -364,7 +369,6 @@ static int64_t check_startup(struct wsgi_monitor *monitor, int64_t now)
     /* Nobody waits for it, and it may never be ready. */
     if (!__atomic_load_n(&monitor->is_ready, __ATOMIC_ACQUIRE))
         _exit(WSGI_EXIT_STARTUP);
-    wsgi_daemon_refuse();
     wsgi_daemon_leave(WSGI_WHY_STARTUP_TIMEOUT);
     return NEVER;
 }
@@ -388,13 +392,13 @@ static int64_t check_deadlock(struct wsgi_monitor *monitor, int64_t now)
     if (now < probed + limit)
         return probed + limit;
     monitor->told |= 1 << WSGI_WHY_DEADLOCK;
+    wsgi_daemon_refuse();
     wsgi_log(WSGI_LOG_ERR, NULL,
              "WSGI%04d: the GIL of interpreter '%s' could not be had for deadlock-timeout of %lld "
              "s; the process is replaced. The Python stacks of its threads:",
              WSGI_CODE_DEADLOCK, name != NULL ? name : "",
              (long long)wsgi_process.settings.deadlock_timeout);
     report_threads(monitor, PATIENCE);
-    wsgi_daemon_refuse();
     wsgi_daemon_leave(WSGI_WHY_DEADLOCK);
     return NEVER;
 }

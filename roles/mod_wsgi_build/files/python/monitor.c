@@ -268,6 +268,24 @@ static int64_t check_request(struct wsgi_monitor *monitor, struct wsgi_watch *wa
     return next;
 }
 
+/* Requests that this process cannot serve any more: nothing waits for these, either. */
+static void give_up(struct wsgi_monitor *monitor, int only_loading)
+{
+    int i;
+
+    wsgi_daemon_refuse();
+    for (i = 0; i < monitor->watch_count; i++) {
+        struct wsgi_watch *watch = monitor->watches + i;
+
+        pthread_mutex_lock(&watch->lock);
+        if (watch->run != NULL && !watch->is_stuck && (watch->is_loading || !only_loading)) {
+            watch->is_stuck = 1;
+            __atomic_fetch_add(&monitor->stuck, 1, __ATOMIC_ACQ_REL);
+        }
+        pthread_mutex_unlock(&watch->lock);
+    }
+}
+
 /* A request that begins later is due later than `next`: nobody has to wake us for it. */
 static int64_t check_requests(struct wsgi_monitor *monitor, int64_t now)
 {
@@ -358,7 +376,7 @@ static int64_t check_startup(struct wsgi_monitor *monitor, int64_t now)
     if (begun == 0 || now < begun + limit)
         return (begun != 0 ? begun : now) + limit;
     __atomic_store_n(&monitor->startup, -1, __ATOMIC_RELEASE);
-    wsgi_daemon_refuse();
+    give_up(monitor, 1);
     wsgi_log(WSGI_LOG_ERR, NULL,
              "WSGI%04d: no script was loaded within startup-timeout of %lld s; the process is "
              "replaced",
@@ -392,7 +410,7 @@ static int64_t check_deadlock(struct wsgi_monitor *monitor, int64_t now)
     if (now < probed + limit)
         return probed + limit;
     monitor->told |= 1 << WSGI_WHY_DEADLOCK;
-    wsgi_daemon_refuse();
+    give_up(monitor, 0);
     wsgi_log(WSGI_LOG_ERR, NULL,
              "WSGI%04d: the GIL of interpreter '%s' could not be had for deadlock-timeout of %lld "
              "s; the process is replaced. The Python stacks of its threads:",

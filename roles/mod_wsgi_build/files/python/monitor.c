@@ -31,7 +31,6 @@
 #define THREADS_TOLD 32  /* stacks in one report */
 #define THREADS_SEEN 512
 #define MEMORY_SHARE 95 /* percent of memory-limit */
-#define WATCHDOG_STATUS 70
 
 /* ---- words --------------------------------------------------------------- */
 
@@ -506,7 +505,7 @@ static int64_t check_end(struct wsgi_monitor *monitor, int64_t now)
              "The Python stacks of its threads:",
              WSGI_CODE_SHUTDOWN_TIMEOUT, (long long)wsgi_process.settings.shutdown_timeout);
     report_threads(monitor, PATIENCE_END);
-    _exit(WATCHDOG_STATUS);
+    _exit(WSGI_EXIT_LATE);
 }
 
 /* ---- the thread ---------------------------------------------------------- */

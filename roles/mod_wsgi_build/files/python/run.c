@@ -138,6 +138,8 @@ static void call_application(struct wsgi_run *run, PyObject *callable)
     } else {
         wsgi_events_started(run, &callable, objects.environ);
         wsgi_watch_open(run);
+        if (run->transport->called != NULL)
+            run->transport->called(run->context);
         call_with(run, callable, &objects);
         wsgi_watch_close(run);
         wsgi_events_finished(run);

@@ -50,7 +50,9 @@ struct wsgi_daemon {
     pthread_mutex_t table_lock;
     struct wsgi_connection *table[WSGI_BOARD_CONNECTIONS]; /* made at first use, never freed */
     uint32_t table_used;                                   /* entries of `table` made so far */
-    struct wsgi_connection *free_list;
+    struct wsgi_connection *free_list;                     /* first in, first out */
+    struct wsgi_connection *free_last;
+    int connections_most; /* from here on idle ones are closed for new ones */
 
     /* An interpreter a worker wants; guarded by order_lock, one at a time (create_lock). */
     pthread_mutex_t order_lock;

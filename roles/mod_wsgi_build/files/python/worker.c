@@ -25,6 +25,7 @@
 #include "run.h"
 #include "stream.h"
 
+#define SHED_SHARE 16 /* one in so many connections is closed when there are too many */
 #define STACK_SIZE ((size_t)8 << 20)
 
 /* One request on a connection: the context of the transport. */
@@ -138,6 +139,14 @@ static void started(void *context)
     wsgi_board_start(exchange->daemon->board, connection->index, connection->sequence);
 }
 
+static void called(void *context)
+{
+    struct exchange *exchange = context;
+
+    wsgi_board_call(exchange->daemon->board, exchange->connection->index,
+                    exchange->connection->sequence);
+}
+
 static unsigned refusals(void *context)
 {
     return ((struct exchange *)context)->refusals;
@@ -153,6 +162,7 @@ static const struct wsgi_transport frame_transport = {
     .log = log_record,
     .client_gone = client_gone,
     .started = started,
+    .called = called,
     .refusals = refusals,
 };
 
@@ -268,6 +278,8 @@ static int serve_request(struct wsgi_daemon *daemon, struct wsgi_connection *con
         reject(connection, frame->sequence, WSGI_REJECT_DRAINING);
         return -1;
     }
+    if (wsgi_connection_is_left(connection))
+        return -1; /* the client left, or lost its patience, before the request began */
     payload = wsgi_connection_begin(connection, frame);
     if (payload == NULL)
         return -1;
@@ -310,6 +322,7 @@ static int welcome(struct wsgi_daemon *daemon, struct wsgi_connection *connectio
     connection->welcomed = 1;
     wsgi_board_start(daemon->board, connection->index, 0); /* the last user's marks go */
     wsgi_board_end(daemon->board, connection->index, 0);
+    wsgi_board_call(daemon->board, connection->index, 0);
     __atomic_fetch_sub(&daemon->connections_new, 1, __ATOMIC_ACQ_REL);
     if (wsgi_connection_put(connection, &answer, NULL) != 0)
         return -1;
@@ -396,6 +409,8 @@ static void admit(struct wsgi_daemon *daemon, int descriptor)
         return;
     }
     take_buffer_size(daemon->listener, descriptor);
+    if (__atomic_load_n(&daemon->connections_open, __ATOMIC_ACQUIRE) >= daemon->connections_most)
+        wsgi_connections_shed(daemon, daemon->connections_most / SHED_SHARE);
     connection = wsgi_connection_open(daemon, descriptor);
     if (connection == NULL) {
         refuse_full(descriptor);
@@ -410,6 +425,18 @@ static void admit(struct wsgi_daemon *daemon, int descriptor)
     }
 }
 
+/* 1 when there are descriptors again: those of connections that nobody uses. */
+static int make_way(struct wsgi_daemon *daemon, int problem)
+{
+    int open = __atomic_load_n(&daemon->connections_open, __ATOMIC_ACQUIRE);
+    int closed = 0;
+
+    if (problem == EMFILE || problem == ENFILE)
+        closed = wsgi_connections_shed(daemon, open / SHED_SHARE + 1);
+    errno = problem;
+    return closed > 0;
+}
+
 /* The listener is edge-triggered too: until nothing is left. */
 static void accept_all(struct wsgi_daemon *daemon)
 {
@@ -419,7 +446,7 @@ static void accept_all(struct wsgi_daemon *daemon)
         descriptor = accept4(daemon->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (descriptor >= 0)
             admit(daemon, descriptor);
-        else if (errno != EINTR && errno != ECONNABORTED)
+        else if (errno != EINTR && errno != ECONNABORTED && !make_way(daemon, errno))
             break;
     }
     if (errno != EAGAIN)
@@ -493,10 +520,24 @@ static size_t stack_size(void)
     return (size_t)limit.rlim_cur;
 }
 
+/* Half of what this process may open, the rest is the application's; and room in the table for
+ * those that are refused in words. */
+static int most_connections(int workers)
+{
+    struct rlimit limit;
+    int most = WSGI_BOARD_CONNECTIONS - 64;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur / 2 < (rlim_t)most)
+        most = (int)(limit.rlim_cur / 2);
+    return most > workers ? most : workers;
+}
+
 int wsgi_workers_start(struct wsgi_daemon *daemon, int count)
 {
     pthread_attr_t attributes;
     int result = 0;
+
+    daemon->connections_most = most_connections(count);
 
     daemon->workers = calloc((size_t)count, sizeof *daemon->workers);
     if (daemon->workers == NULL)

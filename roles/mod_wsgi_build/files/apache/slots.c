@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -21,6 +22,7 @@
 #include "apr_strings.h"
 
 #define WSGI_CELL_LINE (64 / sizeof(struct wsgi_cell)) /* cells in a cache line */
+#define WSGI_SPARE_MIN 3  /* slots beyond those of the live processes */
 
 /* ---- making the table ---------------------------------------------------- */
 
@@ -182,7 +184,9 @@ static struct wsgi_slots *make_empty(apr_pool_t *pool, const struct wsgi_group *
     struct wsgi_slots *slots = apr_pcalloc(pool, sizeof(*slots));
     int i;
 
-    slots->count = 2 * group->processes;
+    slots->count =
+        group->processes + (group->processes > WSGI_SPARE_MIN ? group->processes : WSGI_SPARE_MIN);
+    slots->bell = -1;
     slots->threads = group->threads;
     /* The system lets one wait where listen() was told 0. */
     slots->room = group->listen_backlog < 1               ? 1
@@ -247,6 +251,8 @@ struct wsgi_slots *wsgi_slots_create(apr_pool_t *pool, const struct wsgi_group *
         *error = system_error(pool, "cannot get random bytes", NULL);
     } else if (map_table(slots) < 0) {
         *error = system_error(pool, "cannot make shared memory", NULL);
+    } else if ((slots->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0) {
+        *error = system_error(pool, "cannot make an event", NULL);
     }
     for (i = 0; i < slots->count && !*error; i++) {
         slots->slot[i].path = apr_psprintf(pool, "%s.%d.%d%s", stem, group->id, i,
@@ -305,6 +311,10 @@ void wsgi_slots_unmap(struct wsgi_slots *slots)
     if (slots->shared) {
         munmap(slots->shared, slots->shared_size);
         slots->shared = NULL;
+    }
+    if (slots->bell >= 0) {
+        close(slots->bell);
+        slots->bell = -1;
     }
 }
 
@@ -431,12 +441,26 @@ enum wsgi_take wsgi_slots_take(struct wsgi_slots *slots, int avoid, int32_t hold
     return answer;
 }
 
+/* The supervisor waits for the last request of a process that drains. Should the bell fail, it
+ * looks each second, too. */
+static void ring_if_draining(const struct wsgi_slots *slots, const struct wsgi_slot *slot)
+{
+    uint64_t one = 1;
+
+    if (atomic_load(&slot->shared->state) == WSGI_SLOT_DRAINING) {
+        ssize_t done = write(slots->bell, &one, sizeof(one));
+
+        (void)done;
+    }
+}
+
 void wsgi_slots_put_back(struct wsgi_slots *slots, const struct wsgi_permit *permit)
 {
     struct wsgi_slot *slot = &slots->slot[permit->slot];
 
     one_less(&slot->shared->in_flight);
     atomic_store(&slot->cells[permit->cell].holder, 0);
+    ring_if_draining(slots, slot);
 }
 
 void wsgi_slots_release(struct wsgi_slots *slots, const struct wsgi_permit *permit)
@@ -508,6 +532,7 @@ void wsgi_slots_give_up(struct wsgi_slots *slots, const struct wsgi_permit *perm
 
     turn_over(slots, slot, cell, (int32_t)slots->self);
     wsgi_slots_free_ended(slots); /* it may have ended just now */
+    ring_if_draining(slots, slot);
     wsgi_room_serve(slots);
 }
 
@@ -552,6 +577,14 @@ int wsgi_slots_free_ended(struct wsgi_slots *slots)
 }
 
 /* ---- supervisor ---------------------------------------------------------- */
+
+void wsgi_slots_hear(const struct wsgi_slots *slots)
+{
+    uint64_t count;
+
+    while (read(slots->bell, &count, sizeof(count)) < 0 && errno == EINTR) {
+    }
+}
 
 uint32_t wsgi_slots_next_epoch(struct wsgi_slots *slots)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The slot table of a daemon group: 2 x processes places for daemon processes, half of them for
- * those that are live, half for their replacements.
+ * The slot table of a daemon group: places for its daemon processes, and as many again (three at
+ * least) for their replacements while they themselves drain.
  *
  * The table is anonymous shared memory, made in the parent before any fork, so that Apache
  * children and the supervisor see the same one and daemons (which are exec'd) never do. Each slot
@@ -73,6 +73,7 @@ struct wsgi_slot {
 struct wsgi_slots {
     struct wsgi_group_shared *shared;
     size_t shared_size;
+    int bell; /* eventfd: a permit of a process that drains came back; -1: none */
     struct wsgi_slot *slot;
     int count;
     int threads;
@@ -150,7 +151,8 @@ int wsgi_slots_free_ended(struct wsgi_slots *slots);
 
 int wsgi_slots_have(const struct wsgi_slots *slots, enum wsgi_slot_state state);
 
-/* Supervisor. */
+/* Supervisor. The bell is to be read when it rings. */
+void wsgi_slots_hear(const struct wsgi_slots *slots);
 uint32_t wsgi_slots_next_epoch(struct wsgi_slots *slots);
 void wsgi_slots_set_state(struct wsgi_slots *slots, int index, enum wsgi_slot_state state);
 /* No request of it is waited for; given up ones do not count. */

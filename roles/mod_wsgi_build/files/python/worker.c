@@ -21,6 +21,7 @@
 #include "../wire/why.h"
 #include "connection.h"
 #include "interp.h"
+#include "monitor.h"
 #include "run.h"
 #include "stream.h"
 
@@ -33,6 +34,7 @@ struct exchange {
     struct wsgi_connection *connection;
     unsigned refusals;
     int started;
+    const struct wsgi_watch *watch;
 };
 
 /* ---- transport ----------------------------------------------------------- */
@@ -50,7 +52,10 @@ static int refuse_gone(void)
 
 static ssize_t read_body(void *context, void *buffer, size_t size)
 {
-    return wsgi_connection_read(((struct exchange *)context)->connection, buffer, size);
+    const struct exchange *exchange = context;
+
+    wsgi_watch_activity(exchange->watch);
+    return wsgi_connection_read(exchange->connection, buffer, size);
 }
 
 static void want_body(void *context)
@@ -74,6 +79,7 @@ static int send_data(void *context, const void *data, size_t size, unsigned flag
     struct wsgi_connection *connection = ((struct exchange *)context)->connection;
     int flush = (flags & WSGI_SEND_FLUSH) != 0;
 
+    wsgi_watch_activity(((struct exchange *)context)->watch);
     if (is_gone(connection) || wsgi_connection_data(connection, data, size, flush) != 0)
         return refuse_gone();
     /* An endless response to a client that has left is found out about here. */
@@ -86,6 +92,7 @@ static int send_file(void *context, int descriptor, uint64_t offset, uint64_t le
 {
     struct wsgi_connection *connection = ((struct exchange *)context)->connection;
 
+    wsgi_watch_activity(((struct exchange *)context)->watch);
     if (is_gone(connection) || wsgi_connection_file(connection, descriptor, offset, length) != 0)
         return refuse_gone();
     return 0;
@@ -226,10 +233,9 @@ static void tell_if_spent(struct wsgi_daemon *daemon)
         __atomic_load_n(&daemon->board->requests, __ATOMIC_RELAXED) < (uint64_t)limit ||
         __atomic_exchange_n(&daemon->spent, 1, __ATOMIC_ACQ_REL))
         return;
-    wsgi_daemon_note(daemon, "maximum_requests");
     wsgi_log(WSGI_LOG_INFO, NULL, "Process has served its maximum of %lld requests.",
              (long long)limit);
-    wsgi_daemon_tell(WSGI_CONTROL_LEAVING, WSGI_WHY_MAXIMUM_REQUESTS);
+    wsgi_daemon_leave(WSGI_WHY_MAXIMUM_REQUESTS);
 }
 
 /* A process that is for one request takes no second one. With a higher maximum it serves on until
@@ -237,6 +243,7 @@ static void tell_if_spent(struct wsgi_daemon *daemon)
 static int takes_nothing_new(struct wsgi_daemon *daemon)
 {
     return __atomic_load_n(&daemon->stopping, __ATOMIC_ACQUIRE) ||
+           __atomic_load_n(&daemon->refusing, __ATOMIC_ACQUIRE) ||
            (wsgi_process.settings.maximum_requests == 1 &&
             __atomic_load_n(&daemon->spent, __ATOMIC_ACQUIRE));
 }
@@ -244,7 +251,9 @@ static int takes_nothing_new(struct wsgi_daemon *daemon)
 static int run_request(struct wsgi_daemon *daemon, struct wsgi_connection *connection,
                        const struct wsgi_request *request, unsigned refused)
 {
-    struct exchange exchange = {daemon, connection, refused, 0};
+    const struct wsgi_thread *thread = wsgi_thread_self();
+    struct exchange exchange = {daemon, connection, refused, 0,
+                                thread != NULL ? thread->watch : NULL};
     struct wsgi_outcome outcome;
     int result = wsgi_run_request(request, &frame_transport, &exchange, &outcome);
 
@@ -484,6 +493,7 @@ static void *worker(void *argument)
     struct wsgi_daemon *daemon = argument;
     unsigned char *out = malloc(WSGI_OUT_SIZE);
 
+    wsgi_watch_take();
     if (out != NULL)
         work(daemon, out);
     else

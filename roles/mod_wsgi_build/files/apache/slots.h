@@ -24,7 +24,9 @@ enum wsgi_slot_state {
     WSGI_SLOT_DEAD = 0, /* no process */
     WSGI_SLOT_STARTING, /* a process that did not say READY yet */
     WSGI_SLOT_READY,    /* takes requests */
-    WSGI_SLOT_DRAINING  /* finishes what it has, gets nothing new */
+    WSGI_SLOT_DRAINING, /* finishes what it has, gets nothing new */
+    WSGI_SLOT_HELD      /* gets nothing new while another one loads changed code; goes when that is
+                           READY, is READY again when it cannot be loaded */
 };
 
 /* Shared. Written by the supervisor, but for in_flight. */
@@ -84,6 +86,7 @@ struct wsgi_slots_census {
     int ready;
     int starting;
     int draining;
+    int held;
     int taken; /* permits held in ready slots */
 };
 

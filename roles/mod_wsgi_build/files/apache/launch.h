@@ -19,6 +19,7 @@ struct wsgi_launch {
     const unsigned char *secret;        /* WSGI_WIRE_SECRET_SIZE bytes */
     const struct wsgi_renewal *renewal; /* what it loads before it is ready */
     uint32_t epoch;
+    pid_t server; /* httpd's parent process */
     int control; /* the daemon's end */
     int log;     /* write end, non-blocking */
     int listener;

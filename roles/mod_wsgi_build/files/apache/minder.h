@@ -19,6 +19,9 @@ struct wsgi_minded {
     int place; /* index of the place it fills, -1: it is being replaced */
     int heir;  /* it serves until a process is ready in this place; else -1 */
     enum wsgi_why heir_why;
+    const char *heir_words; /* NULL: those of heir_why */
+    enum wsgi_why due;      /* it is to be replaced when its turn comes; WSGI_WHY_NONE: it is not */
+    apr_time_t due_since;
     apr_time_t born; /* all times of the monotonic clock; 0: not yet */
     apr_time_t ready;
     apr_time_t drain_since;
@@ -48,9 +51,10 @@ struct wsgi_minder {
     struct wsgi_place *places;  /* group->processes of them */
     struct wsgi_minded *minded; /* one a slot */
     struct wsgi_renewal *renewal;
-    int alive;   /* slots with a process */
-    int closing; /* nothing is started any more */
-    int pointed; /* the main log has its line about this group */
+    int alive;          /* slots with a process */
+    int closing;        /* nothing is started any more */
+    int pointed;        /* the main log has its line about this group */
+    apr_time_t retired; /* another generation takes what is new; 0: not so */
 };
 
 apr_time_t wsgi_minder_clock(void);
@@ -64,8 +68,14 @@ apr_time_t wsgi_minder_tick(struct wsgi_minder *minder, apr_time_t now);
 void wsgi_minder_control(struct wsgi_minder *minder, int index, apr_time_t now);
 /* 1 when `pid` was one of its own; `status` is from waitpid. */
 int wsgi_minder_reap(struct wsgi_minder *minder, pid_t pid, int status, apr_time_t now);
+enum wsgi_slot_state wsgi_minder_state(const struct wsgi_minder *minder, int index);
+/* 0: the slot is empty. */
+void wsgi_minder_set_process(struct wsgi_minder *minder, int index, pid_t pid);
 /* The group has trouble: one line in the main log says where more is, once. */
 void wsgi_minder_point(struct wsgi_minder *minder);
+/* Another generation took over: the Apache processes of this one are still served, for
+ * graceful-timeout at most. */
+void wsgi_minder_retire(struct wsgi_minder *minder, apr_time_t now);
 /* No more starts; all processes drain, and end as soon as no request is left. */
 void wsgi_minder_drain_all(struct wsgi_minder *minder, const char *why, apr_time_t now);
 /* No more starts; all processes end now. */
@@ -74,19 +84,11 @@ void wsgi_minder_stop_all(struct wsgi_minder *minder, const char *why, apr_time_
 /* ---- for renewal.c */
 /* It is ready: it takes requests. */
 void wsgi_minder_open(struct wsgi_minder *minder, int index, apr_time_t now);
-void wsgi_minder_drain(struct wsgi_minder *minder, int index, enum wsgi_why why, const char *words,
-                       apr_time_t now);
 /* It is not ready yet, and is not to become it: out of its place, and ended. */
 void wsgi_minder_abandon(struct wsgi_minder *minder, int index, const char *words, apr_time_t now);
-/* Its place is for another one. */
-void wsgi_minder_leave(struct wsgi_minder *minder, int index);
-/* The same for one that serves: the other one starts, at once if it has answered a request. */
-void wsgi_minder_vacate(struct wsgi_minder *minder, int index, apr_time_t now);
-/* The same, and it serves until the other one is ready. */
+/* Its place is for another one, and it serves until that one is ready. */
 void wsgi_minder_make_heir(struct wsgi_minder *minder, int index, enum wsgi_why why);
 void wsgi_minder_give_place(struct wsgi_minder *minder, int index, int place);
-/* The next process in this place starts after 0, 1, 2, 4 ... s. */
-void wsgi_minder_delay(struct wsgi_minder *minder, int place, apr_time_t now);
 /* `note` may be NULL. */
 void wsgi_minder_tell_note(struct wsgi_minder *minder, int index, uint32_t type,
                            const struct wsgi_tidings *note);

@@ -13,13 +13,16 @@
 #include <unistd.h>
 
 #include "ap_listen.h"
+#include "apr_strings.h"
+#include "command.h"
 #include "log.h"
 #include "minder.h"
 
 #define WSGI_KEEPER_TITLE "wsgi-supervisor"
 #define WSGI_ORPHAN_LIMIT apr_time_from_sec(3) /* for running requests when httpd was killed */
+#define WSGI_SOON apr_time_from_msec(100)
 #define WSGI_SECOND apr_time_from_sec(1)
-#define WSGI_FIXED_POLLS 3
+#define WSGI_FIXED_POLLS 3 /* besides those for commands, which come behind them */
 
 enum keeper_mode {
     KEEPER_SERVING,
@@ -40,6 +43,7 @@ struct keeper {
     apr_time_t mode_since;
     apr_time_t next_second;
     struct pollfd *polls;
+    struct wsgi_command command;
 };
 
 /* ---- modes --------------------------------------------------------------- */
@@ -80,6 +84,20 @@ static void parent_is_gone(struct keeper *keeper, apr_time_t now)
     }
 }
 
+/* Apache processes of this generation still finish what they have, and ask for it here. */
+static void retire(struct keeper *keeper, apr_time_t now)
+{
+    int i;
+
+    if (keeper->mode != KEEPER_SERVING) {
+        return;
+    }
+    enter(keeper, KEEPER_RETIRING, now);
+    for (i = 0; i < keeper->count; i++) {
+        wsgi_minder_retire(&keeper->minders[i], now);
+    }
+}
+
 static void no_client_left(struct keeper *keeper, apr_time_t now)
 {
     keeper->life = -1;
@@ -103,9 +121,8 @@ static void hear_parent(struct keeper *keeper, apr_time_t now)
     keeper->control = -1;
     if (got == 1 && byte == WSGI_CONTROL_RETIRE) {
         keeper->is_last = 1;
-        if (keeper->mode == KEEPER_SERVING) {
-            enter(keeper, KEEPER_RETIRING, now);
-        }
+        wsgi_command_close(&keeper->command);
+        retire(keeper, now);
         return;
     }
     if (got == 1 && byte == WSGI_CONTROL_END) {
@@ -147,7 +164,10 @@ static void hear_signals(struct keeper *keeper, apr_time_t now)
 
     while (read(keeper->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
         if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
-            begin_stop(keeper, "the server stops", now);
+            begin_stop(keeper,
+                       keeper->mode == KEEPER_RETIRING ? "its server generation was told to end"
+                                                       : "the server stops",
+                       now);
         } else if (info.ssi_signo == SIGCHLD) {
             ends = 1;
         }
@@ -166,7 +186,8 @@ static void watch(struct pollfd *poll, int fd)
     poll->revents = 0;
 }
 
-/* Two entries a slot in a fixed order; what is not open is -1, which poll passes over. */
+/* One entry a group, then two a slot in a fixed order; what is not open is -1, which poll passes
+ * over. */
 static nfds_t fill_polls(struct keeper *keeper)
 {
     nfds_t count = 0;
@@ -176,7 +197,10 @@ static nfds_t fill_polls(struct keeper *keeper)
     watch(&keeper->polls[count++], keeper->signals);
     watch(&keeper->polls[count++], keeper->control);
     watch(&keeper->polls[count++], keeper->life);
+    wsgi_command_watch(&keeper->command, &keeper->polls[count]);
+    count += WSGI_COMMAND_POLLS;
     for (i = 0; i < keeper->count; i++) {
+        watch(&keeper->polls[count++], keeper->minders[i].slots->bell);
         for (j = 0; j < keeper->minders[i].slots->count; j++) {
             watch(&keeper->polls[count++], keeper->minders[i].minded[j].control);
             watch(&keeper->polls[count++], keeper->minders[i].minded[j].log.fd);
@@ -188,11 +212,14 @@ static nfds_t fill_polls(struct keeper *keeper)
 /* A slot's descriptor may have been closed since poll: it is compared before it is used. */
 static void hear_daemons(struct keeper *keeper, apr_time_t now)
 {
-    const struct pollfd *at = keeper->polls + WSGI_FIXED_POLLS;
+    const struct pollfd *at = keeper->polls + WSGI_FIXED_POLLS + WSGI_COMMAND_POLLS;
     int i;
     int j;
 
     for (i = 0; i < keeper->count; i++) {
+        if (at++->revents) {
+            wsgi_slots_hear(keeper->minders[i].slots);
+        }
         for (j = 0; j < keeper->minders[i].slots->count; j++, at += 2) {
             struct wsgi_minded *minded = &keeper->minders[i].minded[j];
 
@@ -239,7 +266,7 @@ static void each_second(struct keeper *keeper, apr_time_t now)
         if (freed) {
             ap_log_error(APLOG_MARK, APLOG_INFO, 0, keeper->minders[i].group->server,
                          "daemon group '%s': %d workers were in use by Apache processes that "
-                         "died, they are free again",
+                         "died, they are taken back",
                          keeper->minders[i].group->name, freed);
         }
     }
@@ -260,19 +287,24 @@ static apr_time_t tick(struct keeper *keeper, apr_time_t now)
         apr_time_t due = wsgi_minder_tick(&keeper->minders[i], now);
 
         next = due < next ? due : next;
+        /* A worker is not to stay taken for long after a request that was given up. */
+        if (wsgi_slots_free_ended(keeper->minders[i].slots) && next > now + WSGI_SOON) {
+            next = now + WSGI_SOON;
+        }
     }
     return next;
 }
 
+/* Nothing is left, and nothing will be started. */
 static int is_over(const struct keeper *keeper)
 {
     int i;
 
-    if (keeper->mode != KEEPER_STOPPING && keeper->mode != KEEPER_ORPHANED) {
+    if (keeper->mode == KEEPER_SERVING) {
         return 0;
     }
     for (i = 0; i < keeper->count; i++) {
-        if (keeper->minders[i].alive) {
+        if (keeper->minders[i].alive || !keeper->minders[i].closing) {
             return 0;
         }
     }
@@ -342,6 +374,18 @@ static void set_title(const struct wsgi_keeper_task *task)
     }
 }
 
+static void open_commands(struct keeper *keeper)
+{
+    const struct wsgi_keeper_task *task = keeper->task;
+    const char *prefix = task->settings->socket_prefix;
+    const char *path = apr_pstrcat(
+        task->pool,
+        wsgi_slots_socket_stem(task->pool, prefix, (long)task->parent, task->generation), ".ctl",
+        wsgi_slots_socket_suffix(prefix), NULL);
+
+    wsgi_command_open(&keeper->command, path, task->main_server, keeper->minders, keeper->count);
+}
+
 static void init_minders(struct keeper *keeper, apr_time_t start)
 {
     const struct wsgi_keeper_task *task = keeper->task;
@@ -360,15 +404,18 @@ static void init_minders(struct keeper *keeper, apr_time_t start)
         }
     }
     keeper->polls = apr_pcalloc(task->pool, sizeof(*keeper->polls) *
-                                                (apr_size_t)(WSGI_FIXED_POLLS + 2 * slots));
+                                                (apr_size_t)(WSGI_FIXED_POLLS + WSGI_COMMAND_POLLS +
+                                                             keeper->count + 2 * slots));
+    open_commands(keeper);
 }
 
 /* After a mere signal the sockets are left to the parent: it may start another supervisor for them.
  */
-static void __attribute__((noreturn)) leave(const struct keeper *keeper)
+static void __attribute__((noreturn)) leave(struct keeper *keeper)
 {
     int i;
 
+    wsgi_command_close(&keeper->command);
     for (i = 0; keeper->is_last && i < keeper->count; i++) {
         wsgi_slots_unlink(keeper->minders[i].slots);
     }
@@ -385,6 +432,7 @@ static void wait_and_work(struct keeper *keeper, apr_time_t next)
     if (count > 0) {
         hear_all(keeper, now);
     }
+    wsgi_command_work(&keeper->command, keeper->polls + WSGI_FIXED_POLLS, now);
 }
 
 void wsgi_keeper_run(const struct wsgi_keeper_task *task)

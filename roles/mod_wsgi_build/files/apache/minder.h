@@ -5,6 +5,7 @@
 
 #include "group.h"
 #include "logpipe.h"
+#include "renewal.h"
 #include "slots.h"
 #include "supervisor.h"
 #include "../wire/why.h"
@@ -18,6 +19,9 @@ struct wsgi_minded {
     int place; /* index of the place it fills, -1: it is being replaced */
     int heir;  /* it serves until a process is ready in this place; else -1 */
     enum wsgi_why heir_why;
+    const char *heir_words; /* NULL: those of heir_why */
+    enum wsgi_why due;      /* it is to be replaced when its turn comes; WSGI_WHY_NONE: it is not */
+    apr_time_t due_since;
     apr_time_t born; /* all times of the monotonic clock; 0: not yet */
     apr_time_t ready;
     apr_time_t drain_since;
@@ -27,6 +31,10 @@ struct wsgi_minded {
     int failed;          /* it said that it could not start */
     enum wsgi_why why;   /* it is to end, when `planned` is set, */
     const char *planned; /* which are words for the log; NULL: it is not */
+    /* Of renewal.c: */
+    int is_old;     /* it goes when new code can be loaded */
+    int is_waiting; /* it is ready, but the old ones still serve */
+    int is_unfit;   /* a script failed in it */
 };
 
 /* One of the processes that the group is to have. */
@@ -42,9 +50,11 @@ struct wsgi_minder {
     struct wsgi_slots *slots;
     struct wsgi_place *places;  /* group->processes of them */
     struct wsgi_minded *minded; /* one a slot */
-    int alive;                  /* slots with a process */
-    int closing;                /* nothing is started any more */
-    int pointed;                /* the main log has its line about this group */
+    struct wsgi_renewal *renewal;
+    int alive;          /* slots with a process */
+    int closing;        /* nothing is started any more */
+    int pointed;        /* the main log has its line about this group */
+    apr_time_t retired; /* another generation takes what is new; 0: not so */
 };
 
 apr_time_t wsgi_minder_clock(void);
@@ -58,11 +68,29 @@ apr_time_t wsgi_minder_tick(struct wsgi_minder *minder, apr_time_t now);
 void wsgi_minder_control(struct wsgi_minder *minder, int index, apr_time_t now);
 /* 1 when `pid` was one of its own; `status` is from waitpid. */
 int wsgi_minder_reap(struct wsgi_minder *minder, pid_t pid, int status, apr_time_t now);
+enum wsgi_slot_state wsgi_minder_state(const struct wsgi_minder *minder, int index);
+/* 0: the slot is empty. */
+void wsgi_minder_set_process(struct wsgi_minder *minder, int index, pid_t pid);
 /* The group has trouble: one line in the main log says where more is, once. */
 void wsgi_minder_point(struct wsgi_minder *minder);
+/* Another generation took over: the Apache processes of this one are still served, for
+ * graceful-timeout at most. */
+void wsgi_minder_retire(struct wsgi_minder *minder, apr_time_t now);
 /* No more starts; all processes drain, and end as soon as no request is left. */
 void wsgi_minder_drain_all(struct wsgi_minder *minder, const char *why, apr_time_t now);
 /* No more starts; all processes end now. */
 void wsgi_minder_stop_all(struct wsgi_minder *minder, const char *why, apr_time_t now);
+
+/* ---- for renewal.c */
+/* It is ready: it takes requests. */
+void wsgi_minder_open(struct wsgi_minder *minder, int index, apr_time_t now);
+/* It is not ready yet, and is not to become it: out of its place, and ended. */
+void wsgi_minder_abandon(struct wsgi_minder *minder, int index, const char *words, apr_time_t now);
+/* Its place is for another one, and it serves until that one is ready. */
+void wsgi_minder_make_heir(struct wsgi_minder *minder, int index, enum wsgi_why why);
+void wsgi_minder_give_place(struct wsgi_minder *minder, int index, int place);
+/* `note` may be NULL. */
+void wsgi_minder_tell_note(struct wsgi_minder *minder, int index, uint32_t type,
+                           const struct wsgi_tidings *note);
 
 #endif

@@ -16,8 +16,10 @@
 #include "http_config.h"
 #include "http_core.h"
 #include "keeper.h"
+#include "learned.h"
 #include "log.h"
 #include "slots.h"
+#include "stale.h"
 
 #define WSGI_RETAINED_KEY "pyweb-mod_wsgi-supervisors"
 #define WSGI_GENERATIONS_MAX 4 /* that drain at the same time */
@@ -53,7 +55,7 @@ struct parent {
     apr_pool_t *pconf;
     server_rec *main_server;
     const apr_array_header_t *groups;
-    const struct wsgi_supervisor_settings *settings;
+    struct wsgi_supervisor_settings *settings;
     struct retained *retained;
     apr_array_header_t *watched; /* struct watched * */
     int generation;
@@ -219,8 +221,8 @@ static void supervisor_ended(int status)
         return;
     }
     parent->failures = age < WSGI_EARLY ? parent->failures + 1 : 0;
-    if (parent->failures) {
-        delay = parent->failures > 6 ? WSGI_DELAY_MAX : 1u << (parent->failures - 1);
+    if (parent->failures > 1) {
+        delay = parent->failures > 7 ? WSGI_DELAY_MAX : 1u << (parent->failures - 2);
     }
     describe(how, sizeof(how), status);
     ap_log_error(APLOG_MARK, APLOG_ERR, 0, parent->main_server,
@@ -484,6 +486,10 @@ apr_status_t wsgi_supervisor_start(apr_pool_t *pconf, server_rec *main_server,
         watch_child(p, p->retained->old[i].pid, p->retained->old[i].generation, 1);
     }
     parent = p;
+    p->settings->learned = wsgi_learned_create(groups);
+    if (p->generation == 0) {
+        wsgi_stale_remove(pconf, main_server, settings->socket_prefix);
+    }
     if (make_all_slots(p) > 0) {
         result = make_pipes(p) < 0 ? errno : fork_supervisor(p, 0);
         if (result != APR_SUCCESS) {
@@ -513,5 +519,6 @@ void wsgi_supervisor_child_init(apr_pool_t *pchild)
         parent->life[0] = -1;
     }
     close_slots(parent, 0);
+    wsgi_learned_unmap(parent->settings->learned);
     parent = NULL;
 }

@@ -101,6 +101,7 @@ static int store_number(struct wsgi_settings *s, const struct wsgi_var *var)
         {WSGI_PARAM_PROCESS_FLAGS, &s->flags},
         {WSGI_PARAM_SHUTDOWN_TIMEOUT, &s->shutdown_timeout},
         {WSGI_PARAM_EPOCH, &epoch},
+        {WSGI_PARAM_SERVER_PID, &s->server_pid},
         {WSGI_PARAM_SERVER_VERSION, &s->server_version},
         {WSGI_PARAM_MPM_PROCESSES, &s->mpm_processes},
         {WSGI_PARAM_MPM_THREADS, &s->mpm_threads},
@@ -154,6 +155,12 @@ static int store_repeated(struct wsgi_settings *s, const struct wsgi_var *var,
             return -1;
         s->preload[s->preload_count].group = *preload_group;
         s->preload[s->preload_count++].script = var->value;
+        return 1;
+    case WSGI_PARAM_PRELOAD_LEARNED:
+        if (s->preload_count == 0 || wsgi_var_number(var, &number) != 0)
+            return -1;
+        s->preload[s->preload_count - 1].is_learned = 1;
+        s->preload[s->preload_count - 1].is_main = (uint32_t)number & WSGI_REQUEST_MAIN;
         return 1;
     case WSGI_PARAM_PEER_UID:
         if (wsgi_var_number(var, &number) != 0)

@@ -20,7 +20,7 @@ from test_requests import OK, app, assert_fine
 from wirefront import DRAINING, Answer, Daemon, Front, Gone, request_block
 
 IGNORE_ACTIVITY = 0x20
-REPORT = "WSGI1031"
+REPORT = "WSGI1035"
 
 # What a request does until the test lets it go: it waits at a named pipe, each in another way.
 STUCK = """

@@ -328,7 +328,7 @@ def test_an_end_that_hangs(new_server: New, how: str) -> None:
 
 def test_many_ends(new_server: New) -> None:
     """L6: daemon threads and executors that run, and one reload after the other: no end is a crash."""
-    server = new_server(group("threads=3 shutdown-timeout=20 request-timeout=60 interrupt-timeout=5")).start()
+    server = new_server(group("threads=3 shutdown-timeout=20 request-timeout=20 interrupt-timeout=5")).start()
     script = server.layout.apps / "timeouts.wsgi"
     text = script.read_text()
     pids = set()

@@ -169,7 +169,7 @@ def report_of(daemon: Daemon, code: str) -> list[str]:
 
 WAYS = [
     ("sleep_in_python", "gate", "time.sleep|in sleep_in_python", ""),
-    ("work_in_python", "gate", "in work_in_python", "in Python"),
+    ("work_in_python", "gate", "in work_in_python", ""),
     ("wait_in_c", "pipe", "in read_in_c", "in native code .*without the GIL"),
     ("hold_the_gil", "pipe", "in read_in_c", "in native code .*with the GIL held"),
     ("own_handlers", "gate", "in own_handlers", ""),

@@ -125,10 +125,12 @@ def test_backlog_of_0_lets_one_wait(new_server: Any) -> None:
 @pytest.mark.ours("D741: 6.1.1 has no order where processes compete")
 def test_first_come_first_served(new_server: Any) -> None:
     server = new_server(
-        lambda layout: f"""
+        lambda layout: (
+            f"""
 WSGIDaemonProcess app processes=1 threads=1
 WSGIScriptAlias / {order_app(layout)} process-group=app {GLOBAL}
-""",
+"""
+        ),
         level=DEBUG,
     ).start()
     quiet(server)
@@ -419,9 +421,7 @@ def streaming(new_server: Any, options: str, more: str = "") -> Server:
 
 
 @pytest.mark.ours("D205: with 6.1.1 the response looks complete")
-@pytest.mark.parametrize(
-    ("option", "code"), [("request-timeout=1", "WSGI1031: "), ("socket-timeout=1", "WSGI0119: ")]
-)
+@pytest.mark.parametrize(("option", "code"), [("request-timeout=1", "WSGI1031: "), ("socket-timeout=1", "WSGI0119: ")])
 def test_time_is_over_in_the_middle_of_the_answer(new_server: Any, option: str, code: str) -> None:
     """The response is cut, and does not look complete."""
     server = streaming(new_server, f"threads=2 {option}")

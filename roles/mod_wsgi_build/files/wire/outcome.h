@@ -105,7 +105,6 @@ enum wsgi_code {
     WSGI_CODE_STARTUP_TIMEOUT = 1032,   /* no script was loaded in time */
     WSGI_CODE_DEADLOCK = 1033,          /* the GIL could not be had */
     WSGI_CODE_SHUTDOWN_TIMEOUT = 1034,  /* the process did not end in time */
-    WSGI_CODE_REQUEST_OVERDUE = 1031,   /* request-timeout is over: 504, or cut */
     WSGI_CODE_OUTPUT_FAILED = 1040      /* an output filter, or a file that became shorter: cut */
 };
 

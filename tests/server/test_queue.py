@@ -421,7 +421,9 @@ def streaming(new_server: Any, options: str, more: str = "") -> Server:
 
 
 @pytest.mark.ours("D205: with 6.1.1 the response looks complete")
-@pytest.mark.parametrize(("option", "code"), [("request-timeout=1", "WSGI1031: request-timeout"), ("socket-timeout=1", "WSGI0119: ")])
+@pytest.mark.parametrize(
+    ("option", "code"), [("request-timeout=1", "WSGI1031: request-timeout"), ("socket-timeout=1", "WSGI0119: ")]
+)
 def test_time_is_over_in_the_middle_of_the_answer(new_server: Any, option: str, code: str) -> None:
     """The response is cut, and does not look complete."""
     server = streaming(new_server, f"threads=2 {option}")

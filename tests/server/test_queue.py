@@ -421,7 +421,9 @@ def streaming(new_server: Any, options: str, more: str = "") -> Server:
 
 
 @pytest.mark.ours("D205: with 6.1.1 the response looks complete")
-@pytest.mark.parametrize(("option", "code"), [("request-timeout=1", "WSGI1031: request-timeout"), ("socket-timeout=1", "WSGI0119: ")])
+@pytest.mark.parametrize(
+    ("option", "code"), [("request-timeout=1", "WSGI1031: request-timeout"), ("socket-timeout=1", "WSGI0119: ")]
+)
 def test_time_is_over_in_the_middle_of_the_answer(new_server: Any, option: str, code: str) -> None:
     """The response is cut, and does not look complete."""
     server = streaming(new_server, f"threads=2 {option}")
@@ -478,13 +480,24 @@ def small_window(server: Server) -> Any:
 # ---- saturation -------------------------------------------------------------------------------
 
 
+def both_serve(server: Server) -> None:
+    """Waits until answers have come from two processes."""
+    pids = set()
+
+    def seen() -> int:
+        pids.add(server.get("/").json()["pid"])
+        return len(pids)
+
+    wait_until(lambda: seen() == 2, "both processes serve")
+
+
 @pytest.mark.ours("D747: 6.1.1 needs an operator")
 def test_stuck_requests_do_not_take_the_site_down(new_server: Any) -> None:
     """L3: all workers have a request that never ends; the others have their answers soon, and then all is well."""
     server = serving(new_server, "processes=2 threads=5 request-timeout=3 queue-timeout=2 listen-backlog=4")
     scratch = server.layout.scratch
     server.allow("request-timeout|request_timeout|Python stack|File |WSGI0084|WSGI0116|WSGI1031|wsgi:(warn|error)")
-    server.get("/")
+    both_serve(server)
     stuck = occupied(server, 10)
     seen: list[tuple[float, int]] = []
     begin = time.monotonic()

@@ -231,7 +231,7 @@ static enum step overdue(struct wsgi_relay *x)
     long queued = (long)apr_time_as_msec(x->queued);
 
     cancel(x);
-    wsgi_outcome_fail(x->outcome, HTTP_GATEWAY_TIME_OUT, WSGI_CODE_REQUEST_STUCK,
+    wsgi_outcome_fail(x->outcome, HTTP_GATEWAY_TIME_OUT, WSGI_CODE_REQUEST_OVERDUE,
                       "request-timeout (%d s%s) is over: %s %.*s has been running for %ld.%03ld s "
                       "in %s, after %ld.%03ld s in the queue",
                       x->group->request_timeout,

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from harness import Layout, Server, wait_until
-from harness.calls import GLOBAL, Call, Load, entered, one_group, words
+from harness.calls import GLOBAL, Call, Load, entered, one_group
 from harness.client import HOST
 from harness.processes import children_of, descendants_of, is_alive, marked_with, parent_of
 from harness.restarts import restart_often, settle, supervisors

@@ -22,7 +22,7 @@
 #include "apr_strings.h"
 
 #define WSGI_CELL_LINE (64 / sizeof(struct wsgi_cell)) /* cells in a cache line */
-#define WSGI_SPARE_MIN 3  /* slots beyond those of the live processes */
+#define WSGI_SPARE_MIN 3 /* slots beyond those of the live processes */
 
 /* ---- making the table ---------------------------------------------------- */
 

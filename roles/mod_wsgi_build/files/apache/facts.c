@@ -5,6 +5,8 @@
 #include "config.h"
 #include "daemon.h"
 #include "dump.h"
+#include "environment.h"
+#include "jail.h"
 #include "log.h"
 #include "probe.h"
 #include "python.h"
@@ -48,8 +50,8 @@ static const char *check_python(apr_pool_t *pool, const struct wsgi_settings *se
                                 struct wsgi_group *group)
 {
     const char *home = group->python_home != NULL ? group->python_home : settings->python_home;
-    const char *error =
-        wsgi_python_resolve(pool, settings->pythons, home, &group->interpreter, &group->python);
+    const char *error = wsgi_python_resolve(pool, settings->pythons, group->chroot, home,
+                                            &group->interpreter, &group->python);
 
     if (error == NULL)
         error = check_owner(pool, group->python, group->uid);
@@ -97,7 +99,10 @@ static const char *check_home(apr_pool_t *pool, const struct wsgi_group *group)
 {
     struct stat found;
 
-    if (group->home == NULL)
+    if (group->home == NULL || group->chroot != NULL)
+        return NULL;
+    /* Root may be kept out where the daemon's user is not: a file system of another host. */
+    if (stat(group->home, &found) != 0 && errno == EACCES)
         return NULL;
     if (stat(group->home, &found) != 0)
         return apr_psprintf(pool, "option home: %s: %s; make it, or correct the path", group->home,
@@ -119,7 +124,10 @@ static const char *check_group(apr_pool_t *pool, const struct wsgi_settings *set
     if (error == NULL)
         error = check_socket(pool, settings, group);
     if (error == NULL)
-        error = wsgi_probe_group(pool, group);
+        error = wsgi_environment_check_files(pool, group);
+    if (error == NULL)
+        error = group->chroot != NULL ? wsgi_jail_check(pool, group)
+                                      : wsgi_probe_group(pool, group);
     if (error == NULL)
         return NULL;
     return apr_psprintf(pool, "WSGIDaemonProcess %s (%s): %s", group->name, group->where, error);
@@ -161,7 +169,7 @@ static const char *check_embedded(apr_pool_t *pool, struct wsgi_settings *settin
 
     if (settings->restrict_embedded == 1 && !settings->python_needed)
         return NULL;
-    error = wsgi_python_resolve(pool, settings->pythons, settings->python_home,
+    error = wsgi_python_resolve(pool, settings->pythons, NULL, settings->python_home,
                                 &settings->interpreter, &settings->python);
     if (error == NULL)
         error = check_owner(pool, settings->python, geteuid());

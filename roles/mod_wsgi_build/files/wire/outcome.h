@@ -49,6 +49,7 @@ enum wsgi_code {
     WSGI_CODE_GROUP_NO_SCRIPT = 58,
     WSGI_CODE_GROUP_USER_WITHOUT = 59, /* the user is in no group at all */
     WSGI_CODE_GROUP_DENIED = 60,
+    WSGI_CODE_OUTSIDE_CHROOT = 81, /* the script is not inside of the daemon's root -> 502 */
     WSGI_CODE_DISPATCH_INTERPRETER = 86,
     WSGI_CODE_INTERPRETER_UNAVAILABLE = 87,
     WSGI_CODE_CALLABLE_MISSING = 89,

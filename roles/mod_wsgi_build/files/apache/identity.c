@@ -4,15 +4,20 @@
 #include <errno.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #define GROUPS_GUESS 64
 #define GROUPS_MAX 65536
+#define GROUPS_TOLD 32
 
 /* ---- groups ------------------------------------------------------------------------------- */
 
@@ -255,4 +260,93 @@ void wsgi_identity_enter_home(const struct wsgi_launch *launch, int is_foreign)
                             (unsigned long)geteuid(), strerror(errno),
                             group->home ? "" : "; give home=");
     }
+}
+
+/* ---- the line about it ----------------------------------------------------------------------- */
+
+struct text {
+    char words[2048];
+    size_t used;
+};
+
+static void __attribute__((format(printf, 2, 3))) append(struct text *text, const char *format, ...)
+{
+    size_t room = sizeof(text->words) - text->used;
+    va_list arguments;
+    int size;
+
+    va_start(arguments, format);
+    size = vsnprintf(text->words + text->used, room, format, arguments);
+    va_end(arguments);
+    text->used += size < 0 ? 0 : (size_t)size < room ? (size_t)size : room - 1;
+}
+
+static void append_groups(struct text *text)
+{
+    int count = getgroups(0, NULL);
+    gid_t *list = count > 0 ? malloc((size_t)count * sizeof(*list)) : NULL;
+    int i;
+
+    count = list ? getgroups(count, list) : 0;
+    for (i = 0; i < count && i < GROUPS_TOLD; i++) {
+        append(text, "%s%lu", i > 0 ? "," : " ", (unsigned long)list[i]);
+    }
+    if (count > GROUPS_TOLD) {
+        append(text, " and %d more", count - GROUPS_TOLD);
+    } else if (count <= 0) {
+        append(text, " none");
+    }
+    free(list);
+}
+
+static void append_limit(struct text *text, const char *name, int resource)
+{
+    struct rlimit both;
+
+    if (getrlimit(resource, &both) == 0 && both.rlim_cur != RLIM_INFINITY) {
+        append(text, ", %s %llu", name, (unsigned long long)both.rlim_cur);
+    }
+}
+
+static void append_limits(struct text *text, const struct wsgi_group *group)
+{
+    int priority;
+
+    errno = 0;
+    priority = getpriority(PRIO_PROCESS, 0);
+    if (errno == 0) {
+        append(text, "; nice %d", priority);
+    }
+    append_limit(text, "descriptors", RLIMIT_NOFILE);
+    append_limit(text, "processes", RLIMIT_NPROC);
+    append_limit(text, "CPU seconds", RLIMIT_CPU);
+    append_limit(text, "bytes of data", RLIMIT_DATA);
+    append_limit(text, "bytes of address space", RLIMIT_AS);
+    if (group->stack_size > 0) {
+        append(text, ", bytes of a thread's stack %lld", (long long)group->stack_size);
+    }
+    if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1) {
+        append(text, ", no new privileges");
+    }
+}
+
+void wsgi_identity_tell(const struct wsgi_launch *launch)
+{
+    const struct wsgi_group *group = launch->group;
+    mode_t mask = umask(077);
+    struct text text = {"", 0};
+    char directory[PATH_MAX];
+
+    umask(mask);
+    append(&text, "uid %lu (%s), gid %lu, groups", (unsigned long)getuid(),
+           group->user_name ? group->user_name : "without a name", (unsigned long)getgid());
+    append_groups(&text);
+    append(&text, ", umask %04o, directory %s", (unsigned)mask,
+           getcwd(directory, sizeof(directory)) ? directory : "unknown");
+    if (group->chroot) {
+        append(&text, ", root %s", group->chroot);
+    }
+    append(&text, ", Python %s (%s)", group->python->version, group->interpreter);
+    append_limits(&text, group);
+    wsgi_launch_note(launch, "process %d starts as %s", (int)getpid(), text.words);
 }

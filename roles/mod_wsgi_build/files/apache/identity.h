@@ -16,4 +16,7 @@ void wsgi_identity_set_limits(const struct wsgi_launch *launch);
 /* `home`, else the home of a user that is not Apache's, else where Apache is. */
 void wsgi_identity_enter_home(const struct wsgi_launch *launch, int is_foreign);
 
+/* One line at level info: who this process is now, and what it may use. */
+void wsgi_identity_tell(const struct wsgi_launch *launch);
+
 #endif

@@ -160,6 +160,15 @@ void wsgi_launch_warn(const struct wsgi_launch *launch, const char *format, ...)
     va_end(arguments);
 }
 
+void wsgi_launch_note(const struct wsgi_launch *launch, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    tell(launch, 2, '6', format, arguments);
+    va_end(arguments);
+}
+
 static void reset_signals(void)
 {
     struct sigaction action;
@@ -389,6 +398,7 @@ static void __attribute__((noreturn)) become_daemon(const struct wsgi_launch *la
     }
     wsgi_identity_set_limits(launch);
     wsgi_identity_seal(launch);
+    wsgi_identity_tell(launch);
     run_interpreter(launch);
 }
 

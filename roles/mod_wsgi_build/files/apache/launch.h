@@ -34,6 +34,8 @@ void wsgi_launch_give_up(const struct wsgi_launch *launch, int status, const cha
     __attribute__((noreturn, format(printf, 3, 4)));
 void wsgi_launch_warn(const struct wsgi_launch *launch, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+void wsgi_launch_note(const struct wsgi_launch *launch, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* Words for an exit status above, NULL for any other. */
 const char *wsgi_launch_exit_text(int status);

@@ -21,6 +21,7 @@
 #include "hint.h"
 #include "run.h"
 #include "stream.h"
+#include "../wire/walk.h"
 
 #define SCRIPT_MAX (64 << 20) /* bytes of a script file */
 
@@ -210,6 +211,12 @@ static int read_source(const char *path, struct source *source)
 
 /* ---- loading ------------------------------------------------------------- */
 
+/* That is how a service is told to end. */
+static int is_expected_exit(uint16_t code)
+{
+    return code == WSGI_CODE_SCRIPT_EXIT && wsgi_is_service();
+}
+
 static int fail_pending(struct wsgi_interp *interp, struct wsgi_outcome *outcome, uint16_t code,
                         const char *format, const char *path)
 {
@@ -218,10 +225,12 @@ static int fail_pending(struct wsgi_interp *interp, struct wsgi_outcome *outcome
 
     if (error != NULL) {
         wsgi_error_describe(error, text, sizeof text);
-        wsgi_error_log(interp, error);
-        wsgi_hint_log(interp, error);
         if (code == WSGI_CODE_SCRIPT_RAISED && PyErr_GivenExceptionMatches(error, PyExc_SystemExit))
             code = WSGI_CODE_SCRIPT_EXIT;
+        if (!is_expected_exit(code)) {
+            wsgi_error_log(interp, error);
+            wsgi_hint_log(interp, error);
+        }
         Py_DECREF(error);
     }
     wsgi_outcome_fail(outcome, 500, code, format, path, text);
@@ -293,6 +302,21 @@ static PyObject *run_source(struct wsgi_interp *interp, struct wsgi_script *scri
     return module;
 }
 
+/* What stands in the way may be far from the script. */
+static void fail_unreadable(struct wsgi_outcome *outcome, const char *path, int problem)
+{
+    char words[512];
+
+    if (problem == EACCES && wsgi_walk(path, R_OK, words, sizeof words) != 0)
+        wsgi_outcome_fail(outcome, 500, WSGI_CODE_SCRIPT_UNREADABLE,
+                          "script %s cannot be read: user id %ld %s; let that user in, or move the "
+                          "script",
+                          path, (long)geteuid(), words);
+    else
+        wsgi_outcome_fail(outcome, 500, WSGI_CODE_SCRIPT_UNREADABLE, "script %s cannot be read: %s",
+                          path, strerror(problem));
+}
+
 /* Attached, the load lock is held. */
 static PyObject *load(struct wsgi_interp *interp, struct wsgi_script *script,
                       struct wsgi_outcome *outcome)
@@ -310,8 +334,7 @@ static PyObject *load(struct wsgi_interp *interp, struct wsgi_script *script,
             fail_pending(interp, outcome, WSGI_CODE_SCRIPT_UNREADABLE,
                          "script %s cannot be read: %s", script->path);
         else
-            wsgi_outcome_fail(outcome, 500, WSGI_CODE_SCRIPT_UNREADABLE,
-                              "script %s cannot be read: %s", script->path, strerror(errno));
+            fail_unreadable(outcome, script->path, errno);
         return NULL;
     }
     module = run_source(interp, script, &source, outcome);
@@ -516,6 +539,7 @@ PyObject *wsgi_script_callable(PyObject *module, const char *path, const char *n
 struct preloading {
     struct wsgi_interp *interp;
     const char *path;
+    int loaded;
 };
 
 /* The codes of a failure at start-up are those of a request, plus one. */
@@ -533,7 +557,7 @@ static unsigned preload_code(unsigned code)
 
 static void *preload(void *argument)
 {
-    const struct preloading *order = argument;
+    struct preloading *order = argument;
     struct wsgi_outcome outcome;
     struct wsgi_thread *thread = wsgi_thread_self();
     PyObject *module;
@@ -548,7 +572,8 @@ static void *preload(void *argument)
     }
     memset(&outcome, 0, sizeof outcome);
     module = wsgi_script_module(order->interp, order->path, 0, 0, &reload, &outcome);
-    if (module == NULL)
+    order->loaded = module != NULL || is_expected_exit(outcome.code);
+    if (!order->loaded)
         wsgi_log_attached(WSGI_LOG_ERR, "WSGI%04u: %s", preload_code(outcome.code), outcome.cause);
     Py_XDECREF(module);
     wsgi_stream_flush_thread(thread);
@@ -563,7 +588,7 @@ static void *preload(void *argument)
  */
 static void preload_one(const char *group, const char *path)
 {
-    struct preloading order = {wsgi_interp_get(group), path};
+    struct preloading order = {wsgi_interp_get(group), path, 0};
     pthread_t thread;
 
     if (order.interp == NULL)
@@ -578,6 +603,22 @@ static void preload_one(const char *group, const char *path)
     else
         wsgi_log(WSGI_LOG_ERR, NULL, "script %s is not loaded at start-up: no thread can be made",
                  path);
+}
+
+/* Where programs expect to be, whichever interpreter it is. */
+int wsgi_script_run(const char *group, const char *path)
+{
+    struct preloading order = {wsgi_interp_get(group), path, 0};
+
+    if (order.interp == NULL) {
+        wsgi_log(WSGI_LOG_CRIT, NULL,
+                 "WSGI0040: service script %s is not run: no interpreter can be made for "
+                 "application group '%s': %s",
+                 path, group, wsgi_interp_problem());
+        return -1;
+    }
+    preload(&order);
+    return order.loaded ? 0 : -1;
 }
 
 void wsgi_script_preload_all(void)

@@ -37,6 +37,9 @@ PyObject *wsgi_script_callable(PyObject *module, const char *path, const char *n
  * is logged and skipped. */
 void wsgi_script_preload_all(void);
 
+/* Main thread, detached: one script of a service. 0: it has returned, or left by SystemExit. */
+int wsgi_script_run(const char *group, const char *path);
+
 /* The loading lock of an interpreter, attached before and after. */
 void wsgi_script_lock(struct wsgi_interp *interp);
 void wsgi_script_unlock(struct wsgi_interp *interp);

@@ -82,6 +82,13 @@ void wsgi_daemon_note(struct wsgi_daemon *daemon, const char *reason);
 /* `why` as enum wsgi_why, for LEAVING. */
 void wsgi_daemon_tell(uint32_t type, uint32_t why);
 
+/* What the main thread of any daemon does. */
+void wsgi_daemon_catch_signals(void);
+/* One message of the supervisor. 0: its end is closed. */
+int wsgi_daemon_take_control(struct wsgi_daemon *daemon);
+void wsgi_daemon_start_watchdog(void);
+void wsgi_daemon_tell_stopping(struct wsgi_daemon *daemon);
+
 /* title.c */
 void wsgi_title_set(const char *title);
 

@@ -216,15 +216,12 @@ static void note_without_effect(apr_pool_t *pool, struct wsgi_settings *settings
         for (j = 0; j < group->without_effect->nelts; j++)
             names = apr_pstrcat(pool, names, j > 0 ? ", " : "",
                                 APR_ARRAY_IDX(group->without_effect, j, const char *), NULL);
-        if (*names != '\0' || group->threads == 0)
+        if (*names != '\0')
             wsgi_config_note(settings, group->server, APLOG_WARNING,
-                             apr_psprintf(pool, "WSGIDaemonProcess %s (%s): %s%s%s%s", group->name,
-                                          group->where,
-                                          *names != '\0' ? "no effect in this version: " : "",
-                                          names, *names != '\0' && group->threads == 0 ? "; " : "",
-                                          group->threads == 0 ? "threads=0: the group is not "
-                                                                "started in this version"
-                                                              : ""));
+                             apr_psprintf(pool,
+                                          "WSGIDaemonProcess %s (%s): no effect in this version: "
+                                          "%s",
+                                          group->name, group->where, names));
     }
 }
 

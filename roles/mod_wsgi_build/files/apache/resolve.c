@@ -3,6 +3,7 @@
 
 #include "config.h"
 #include "daemon.h"
+#include "jail.h"
 #include "log.h"
 
 #include "apr_strings.h"
@@ -238,6 +239,24 @@ static int look_for_unknown(void *context, const struct place *place)
     return 0;
 }
 
+/* threads=0: whatever is sent there gets 503. */
+static int look_for_service(void *context, const struct place *place)
+{
+    const struct search *search = context;
+    const struct wsgi_group *group = wsgi_group_find(search->settings->groups, place->name);
+
+    if (group != NULL && group->threads == 0)
+        wsgi_config_note(
+            search->settings, group->server, APLOG_WARNING,
+            apr_psprintf(search->pool,
+                         "%s %s (%s): process group \"%s\" (%s) has threads=0 and takes no "
+                         "requests, they are answered with 503; give it threads, or name another "
+                         "group here",
+                         place->directive, place->argument, place->where, group->name,
+                         group->where));
+    return 0;
+}
+
 static int look_for_use(void *context, const struct place *place)
 {
     const struct search *search = context;
@@ -275,6 +294,30 @@ static void doubt_unused(struct search *search)
                          "WSGIDaemonProcess %s (%s): nothing uses this process group; add "
                          "process-group=%s to an alias, or WSGIProcessGroup %s, or remove the line",
                          group->name, group->where, group->name, group->name));
+    }
+}
+
+/* What a chroot does not hold: those requests are answered with 502, and nothing is preloaded. */
+static void doubt_chroots(struct search *search)
+{
+    const struct wsgi_settings *settings = search->settings;
+    int i;
+    int j;
+
+    for (i = 0; i < settings->groups->nelts; i++) {
+        const struct wsgi_group *group =
+            APR_ARRAY_IDX(settings->groups, i, const struct wsgi_group *);
+
+        for (j = 0; j < group->preload->nelts; j++) {
+            const char *script = APR_ARRAY_IDX(group->preload, j, struct wsgi_preload).script;
+
+            if (wsgi_jail_inside(group->chroot, script) == NULL)
+                wsgi_config_note(search->settings, group->server, APLOG_WARNING,
+                                 apr_psprintf(search->pool,
+                                              "WSGIDaemonProcess %s (%s): script %s is outside of "
+                                              "chroot=%s and cannot be loaded; move it inside",
+                                              group->name, group->where, script, group->chroot));
+        }
     }
 }
 
@@ -340,6 +383,8 @@ void wsgi_resolve_doubts(apr_pool_t *pool, server_rec *main_server)
         .pool = pool, .settings = wsgi_config_settings(main_server), .main_server = main_server};
 
     each_place(search.settings, look_for_unknown, &search);
+    each_place(search.settings, look_for_service, &search);
+    doubt_chroots(&search);
     doubt_unused(&search);
     doubt_embedded(&search);
 }

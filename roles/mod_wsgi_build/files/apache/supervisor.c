@@ -17,7 +17,9 @@
 #include "http_core.h"
 #include "keeper.h"
 #include "log.h"
+#include "services.h"
 #include "slots.h"
+#include "stale.h"
 
 #define WSGI_RETAINED_KEY "pyweb-mod_wsgi-supervisors"
 #define WSGI_GENERATIONS_MAX 4 /* that drain at the same time */
@@ -219,8 +221,8 @@ static void supervisor_ended(int status)
         return;
     }
     parent->failures = age < WSGI_EARLY ? parent->failures + 1 : 0;
-    if (parent->failures) {
-        delay = parent->failures > 6 ? WSGI_DELAY_MAX : 1u << (parent->failures - 1);
+    if (parent->failures > 1) {
+        delay = parent->failures > 7 ? WSGI_DELAY_MAX : 1u << (parent->failures - 2);
     }
     describe(how, sizeof(how), status);
     ap_log_error(APLOG_MARK, APLOG_ERR, 0, parent->main_server,
@@ -426,7 +428,7 @@ static int make_all_slots(struct parent *p)
         struct wsgi_group *group = APR_ARRAY_IDX(p->groups, i, struct wsgi_group *);
         const char *error = NULL;
 
-        if (group->broken || group->threads == 0) {
+        if (group->broken) {
             continue;
         }
         group->slots = wsgi_slots_create(p->pconf, group, p->generation, p->settings, &error);
@@ -484,6 +486,10 @@ apr_status_t wsgi_supervisor_start(apr_pool_t *pconf, server_rec *main_server,
         watch_child(p, p->retained->old[i].pid, p->retained->old[i].generation, 1);
     }
     parent = p;
+    if (p->generation == 0) {
+        wsgi_stale_remove(pconf, main_server, settings->socket_prefix);
+    }
+    wsgi_services_prepare();
     if (make_all_slots(p) > 0) {
         result = make_pipes(p) < 0 ? errno : fork_supervisor(p, 0);
         if (result != APR_SUCCESS) {
@@ -513,5 +519,6 @@ void wsgi_supervisor_child_init(apr_pool_t *pchild)
         parent->life[0] = -1;
     }
     close_slots(parent, 0);
+    wsgi_services_child_init();
     parent = NULL;
 }

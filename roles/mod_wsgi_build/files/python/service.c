@@ -20,33 +20,53 @@
 #include "serve.h"
 #include "stream.h"
 
-/* The application may put its own handlers in their place: signal.signal is not restricted here. */
-static const char handlers[] =
-    "def _install():\n"
-    "    import signal\n"
-    "    def system_exit(number, frame):\n"
-    "        raise SystemExit\n"
-    "    for number in signal.SIGTERM, signal.SIGINT, signal.SIGUSR1:\n"
-    "        signal.signal(number, system_exit)\n"
-    "_install()\n";
+/* The handler of the signals that end a service. */
+static PyObject *system_exit(PyObject *self, PyObject *arguments)
+{
+    struct wsgi_daemon *daemon = wsgi_process.daemon;
+
+    (void)self;
+    (void)arguments;
+    if (!wsgi_process.forked) {
+        __atomic_store_n(&daemon->drain_signal, SIGTERM, __ATOMIC_RELEASE);
+        wsgi_daemon_poke(daemon);
+    }
+    PyErr_SetNone(PyExc_SystemExit);
+    return NULL;
+}
+
+static PyMethodDef exit_method = {"system_exit", system_exit, METH_VARARGS, NULL};
+
+/* The application may put its own in their place: signal.signal is not restricted here. */
+static int install(void)
+{
+    static const int numbers[] = {SIGTERM, SIGINT, SIGUSR1};
+    PyObject *module = PyImport_ImportModule("signal");
+    PyObject *function = PyCFunction_New(&exit_method, NULL);
+    PyObject *former = NULL;
+    size_t i;
+
+    for (i = 0; i < sizeof numbers / sizeof *numbers && module != NULL && function != NULL; i++) {
+        former = PyObject_CallMethod(module, "signal", "iO", numbers[i], function);
+        if (former == NULL)
+            break;
+        Py_DECREF(former);
+    }
+    Py_XDECREF(module);
+    Py_XDECREF(function);
+    return former != NULL ? 0 : -1;
+}
 
 static int install_handlers(void)
 {
     struct wsgi_thread *thread = wsgi_thread_self();
-    PyObject *names, *result = NULL;
 
     if (thread == NULL || wsgi_interp_attach(wsgi_interp_get(""), thread) != 0)
         return -1;
-    names = PyDict_New();
-    if (names != NULL &&
-        PyDict_SetItemString(names, "__builtins__", PyEval_GetBuiltins()) == 0)
-        result = PyRun_String(handlers, Py_file_input, names, names);
-    if (result == NULL) {
+    if (install() != 0) {
         PyErr_Clear();
         wsgi_log_attached(WSGI_LOG_ERR, "WSGI0090: no handler for SIGTERM can be installed");
     }
-    Py_XDECREF(result);
-    Py_XDECREF(names);
     wsgi_interp_detach();
     return 0;
 }
@@ -57,12 +77,18 @@ static int must_end(struct wsgi_daemon *daemon)
            __atomic_load_n(&daemon->draining, __ATOMIC_ACQUIRE);
 }
 
+/* A signal came, from anywhere. */
+static int is_ending(struct wsgi_daemon *daemon)
+{
+    return must_end(daemon) || __atomic_load_n(&daemon->drain_signal, __ATOMIC_ACQUIRE);
+}
+
 /* Runs until the process ends: what it was told, and a signal of the application's, must not wait
  * for the scripts. */
 static void *listen_to_supervisor(void *argument)
 {
     struct wsgi_daemon *daemon = argument;
-    int control = WSGI_FD_CONTROL, told = 0;
+    int control = WSGI_FD_CONTROL, told = 0, watched = 0;
     uint64_t count;
 
     while (!__atomic_load_n(&daemon->stopping, __ATOMIC_ACQUIRE)) {
@@ -75,9 +101,12 @@ static void *listen_to_supervisor(void *argument)
         if (waits[1].revents && !wsgi_daemon_take_control(daemon))
             control = -1;
         wsgi_dispatch_begin(daemon);
+        if (!watched && is_ending(daemon)) {
+            watched = 1;
+            wsgi_daemon_start_watchdog();
+        }
         if (!told && must_end(daemon)) {
             told = 1;
-            wsgi_daemon_start_watchdog();
             pthread_kill(wsgi_process.main_thread, SIGTERM);
         }
     }
@@ -102,7 +131,7 @@ static int run_scripts(struct wsgi_daemon *daemon)
     int status = 0;
     size_t i;
 
-    for (i = 0; i < settings->preload_count && !must_end(daemon); i++)
+    for (i = 0; i < settings->preload_count && !is_ending(daemon); i++)
         if (wsgi_script_run(settings->preload[i].group, settings->preload[i].script) != 0)
             status = 1;
     if (settings->preload_count == 0)
@@ -127,7 +156,7 @@ int wsgi_service_run(struct wsgi_daemon *daemon)
     wsgi_daemon_tell(WSGI_CONTROL_READY, 0);
     status = run_scripts(daemon);
     wsgi_log(WSGI_LOG_INFO, NULL, "Process ends.");
-    if (!must_end(daemon))
+    if (!is_ending(daemon))
         wsgi_daemon_start_watchdog();
     while (!wsgi_dispatch_end(daemon))
         poll(NULL, 0, 10);

@@ -87,7 +87,9 @@ def begun(server: Server, name: str = "first") -> list[int]:
 def started(server: Server, count: int = 1) -> int:
     """The pid of the last service, when so many have begun."""
     wait_until(lambda: len(begun(server)) >= count, f"{count} services have begun", 40)
-    return begun(server)[-1]
+    pid = begun(server)[-1]
+    wait_until(lambda: len(words(server, pid)) >= 3 or count > 1, "it has said what it is")
+    return pid
 
 
 @pytest.fixture

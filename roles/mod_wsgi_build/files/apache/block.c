@@ -85,9 +85,10 @@ static void put_preload(struct wsgi_vars_writer *writer, const apr_array_header_
         const struct wsgi_preload *preload = &APR_ARRAY_IDX(list, i, const struct wsgi_preload);
         const char *script = wsgi_jail_inside(root, preload->script);
 
+        if (script == NULL)
+            continue;
         wsgi_vars_put_text(writer, WSGI_PARAM_PRELOAD_GROUP, preload->application_group);
-        wsgi_vars_put_text(writer, WSGI_PARAM_PRELOAD_SCRIPT,
-                           script != NULL ? script : preload->script);
+        wsgi_vars_put_text(writer, WSGI_PARAM_PRELOAD_SCRIPT, script);
     }
 }
 

@@ -183,6 +183,24 @@ static const char *check_embedded(apr_pool_t *pool, struct wsgi_settings *settin
     return apr_psprintf(pool, "WSGIPythonHome (%s): %s", settings->python_home_where, error);
 }
 
+/* Scripts that a chroot does not hold are not preloaded; requests for them get 502. */
+static void note_outside(apr_pool_t *pool, struct wsgi_settings *settings,
+                         const struct wsgi_group *group)
+{
+    int i;
+
+    for (i = 0; i < group->preload->nelts; i++) {
+        const char *script = APR_ARRAY_IDX(group->preload, i, struct wsgi_preload).script;
+
+        if (wsgi_jail_inside(group->chroot, script) == NULL)
+            wsgi_config_note(settings, group->server, APLOG_WARNING,
+                             apr_psprintf(pool,
+                                          "WSGIDaemonProcess %s (%s): script %s is outside of "
+                                          "chroot=%s and cannot be loaded; move it inside",
+                                          group->name, group->where, script, group->chroot));
+    }
+}
+
 static void find_out(apr_pool_t *pool, struct wsgi_settings *settings)
 {
     int i;
@@ -193,6 +211,7 @@ static void find_out(apr_pool_t *pool, struct wsgi_settings *settings)
         struct wsgi_group *group = APR_ARRAY_IDX(settings->groups, i, struct wsgi_group *);
 
         group->broken = check_group(pool, settings, group);
+        note_outside(pool, settings, group);
         if (group->locale == NULL)
             check_locale(pool, settings, group, "lang", group->lang, "");
         check_locale(pool, settings, group, "locale", group->locale,

@@ -3,7 +3,6 @@
 
 #include "config.h"
 #include "daemon.h"
-#include "jail.h"
 #include "log.h"
 
 #include "apr_strings.h"
@@ -297,30 +296,6 @@ static void doubt_unused(struct search *search)
     }
 }
 
-/* What a chroot does not hold: those requests are answered with 502, and nothing is preloaded. */
-static void doubt_chroots(struct search *search)
-{
-    const struct wsgi_settings *settings = search->settings;
-    int i;
-    int j;
-
-    for (i = 0; i < settings->groups->nelts; i++) {
-        const struct wsgi_group *group =
-            APR_ARRAY_IDX(settings->groups, i, const struct wsgi_group *);
-
-        for (j = 0; j < group->preload->nelts; j++) {
-            const char *script = APR_ARRAY_IDX(group->preload, j, struct wsgi_preload).script;
-
-            if (wsgi_jail_inside(group->chroot, script) == NULL)
-                wsgi_config_note(search->settings, group->server, APLOG_WARNING,
-                                 apr_psprintf(search->pool,
-                                              "WSGIDaemonProcess %s (%s): script %s is outside of "
-                                              "chroot=%s and cannot be loaded; move it inside",
-                                              group->name, group->where, script, group->chroot));
-        }
-    }
-}
-
 /* 1 when some WSGIProcessGroup may apply to the alias, whatever the request. */
 static int may_be_delegated(const struct wsgi_settings *settings, const struct wsgi_alias *alias)
 {
@@ -384,7 +359,6 @@ void wsgi_resolve_doubts(apr_pool_t *pool, server_rec *main_server)
 
     each_place(search.settings, look_for_unknown, &search);
     each_place(search.settings, look_for_service, &search);
-    doubt_chroots(&search);
     doubt_unused(&search);
     doubt_embedded(&search);
 }

@@ -27,6 +27,8 @@ struct wsgi_daemon {
     int reload_told;
     int spent;          /* it has served maximum-requests, which the supervisor knows */
     const char *reason; /* why this process ends: the first one that was noted; atomic */
+    int64_t refusal_told; /* when a foreign user's connection was last told of; atomic */
+    unsigned refusals_untold;
     int connections_open;
     int connections_new; /* of these, the ones that have not said HELLO yet */
     int stop_signal;     /* set by the signal handler */

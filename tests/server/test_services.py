@@ -124,16 +124,26 @@ def test_scripts_that_return_are_started_again(server: Server) -> None:
     assert not is_alive(one)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT], ids=lambda number: number.name)
-def test_signals_raise_system_exit(server: Server, number: signal.Signals) -> None:
-    """Nothing of it is logged, no further script is begun, and another process starts."""
-    if server.layout.module.peer and number != signal.SIGTERM:
-        pytest.skip("6.1.1 passes over it")
+def ends_by(server: Server, number: signal.Signals) -> None:
+    """The signal raises SystemExit: no further script is begun, and another process starts."""
     pid = started(server.start())
     os.kill(pid, number)
     started(server, 2)
     assert words(server, pid)[-2:] == ["SystemExit", "atexit"]
     assert begun(server, "second") == []
+
+
+@pytest.mark.ours("6.1.1 goes on with the next script")
+def test_sigterm_raises_system_exit(server: Server) -> None:
+    """Nothing of it is logged."""
+    ends_by(server, signal.SIGTERM)
+
+
+@pytest.mark.ours("D752: 6.1.1 does nothing")
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGINT], ids=lambda number: number.name)
+def test_other_signals_raise_it_too(server: Server, number: signal.Signals) -> None:
+    """As SIGTERM does."""
+    ends_by(server, number)
 
 
 def test_a_handler_of_its_own(server: Server) -> None:
@@ -158,7 +168,7 @@ def test_a_restart_stops_it_before_another_one_starts(server: Server) -> None:
     assert begun(server, "second") == []
 
 
-@pytest.mark.ours("D752: 6.1.1 lets its parent start all daemons")
+@pytest.mark.ours("6.1.1 has no supervisor")
 @pytest.mark.modes("daemon")
 def test_the_supervisor_dies(server: Server) -> None:
     """The service ends, and starts again when that is so."""

@@ -146,7 +146,7 @@ def test_an_import(new_server: Any, jail: Path) -> None:
 
     def configure(layout: Layout) -> str:
         more = f"\nWSGIImportScript {jail}/srv/early.py process-group=jailed application-group=%{{GLOBAL}}\n"
-        return lines(jail)(layout) + more
+        return str(lines(jail)(layout)) + more
 
     server = new_server(configure).start()
     server.expect("imported as /srv/early.py")

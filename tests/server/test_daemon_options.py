@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from harness import Layout, Module, Server, places, prove
+from harness import Layout, Module, places, prove
 from harness import server as server_module
 from harness.tables import Option, documented, options
 

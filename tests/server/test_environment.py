@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from harness import Layout, Server
+from harness import Layout, Server, wait_until
 from harness import server as server_module
 from harness.processes import children_of, descendants_of
 from harness.server import prove
@@ -130,7 +130,7 @@ def test_a_file_that_goes_wrong_later(new_server: Any) -> None:
     (server.layout.root / "app.env").write_text("GOOD=1\nbad secret\n")
     os.kill(pid, 9)
     found = server.log()
-    server_module.processes.wait_until(lambda: found.matching(r"app.env, line 2: no NAME=value"), "it is told")
+    wait_until(lambda: found.matching(r"app.env, line 2: no NAME=value"), "it is told")
     assert "bad secret" not in found.tail(100)
     (server.layout.root / "app.env").write_text("SECRET=mended\n")
     assert server.get("/one").json()["environ"]["SECRET"] == "mended"
@@ -215,7 +215,7 @@ def test_bad_lines(value: str) -> None:
 
 # ---- the locale ------------------------------------------------------------------------------
 
-UNICODE = '''
+UNICODE = """
 import json
 import os
 import sys
@@ -232,7 +232,7 @@ def application(environ, start_response):
     body = json.dumps([sys.flags.utf8_mode, sys.getfilesystemencoding(), sys.stdout.encoding]).encode()
     start_response("200 OK", [("Content-Length", str(len(body)))])
     return [body]
-'''
+"""
 
 
 @pytest.mark.parametrize(

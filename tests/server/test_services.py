@@ -16,7 +16,7 @@ import pytest
 from harness import Layout, Server, wait_until
 from harness.processes import command_line, descendants_of, is_alive
 
-SERVICE = '''
+SERVICE = """
 import atexit
 import os
 import signal
@@ -52,7 +52,7 @@ except SystemExit as end:
     note("SystemExit")
     raise
 note("end")
-'''
+"""
 
 
 def configure(layout: Layout) -> str:
@@ -133,7 +133,7 @@ def ends_by(server: Server, number: signal.Signals) -> None:
     assert begun(server, "second") == []
 
 
-@pytest.mark.ours("6.1.1 goes on with the next script")
+@pytest.mark.ours("D752: 6.1.1 goes on with the next script")
 def test_sigterm_raises_system_exit(server: Server) -> None:
     """Nothing of it is logged."""
     ends_by(server, signal.SIGTERM)
@@ -168,7 +168,7 @@ def test_a_restart_stops_it_before_another_one_starts(server: Server) -> None:
     assert begun(server, "second") == []
 
 
-@pytest.mark.ours("6.1.1 has no supervisor")
+@pytest.mark.ours("nothing that a user sees: 6.1.1 has no supervisor")
 @pytest.mark.modes("daemon")
 def test_the_supervisor_dies(server: Server) -> None:
     """The service ends, and starts again when that is so."""

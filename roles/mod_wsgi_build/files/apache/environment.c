@@ -51,7 +51,8 @@ const char *wsgi_environment_check(const char *assignment)
 
 /* ---- the text of a file -------------------------------------------------------------------- */
 
-/* Where a file is being read. The decoded value is written over the text, which is never shorter. */
+/* Where a file is being read. The decoded value is written over the text, which is never shorter.
+ */
 struct cursor {
     char *at;
     const char *end;
@@ -317,7 +318,8 @@ static int read_file(const char *path, put_variable *put, void *context, char *w
     return result;
 }
 
-/* ---- for a group ------------------------------------------------------------------------------ */
+/* ---- for a group ------------------------------------------------------------------------------
+ */
 
 static int put_nowhere(void *context, const char *name, const char *value)
 {

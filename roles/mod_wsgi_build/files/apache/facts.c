@@ -126,8 +126,8 @@ static const char *check_group(apr_pool_t *pool, const struct wsgi_settings *set
     if (error == NULL)
         error = wsgi_environment_check_files(pool, group);
     if (error == NULL)
-        error = group->chroot != NULL ? wsgi_jail_check(pool, group)
-                                      : wsgi_probe_group(pool, group);
+        error =
+            group->chroot != NULL ? wsgi_jail_check(pool, group) : wsgi_probe_group(pool, group);
     if (error == NULL)
         return NULL;
     return apr_psprintf(pool, "WSGIDaemonProcess %s (%s): %s", group->name, group->where, error);

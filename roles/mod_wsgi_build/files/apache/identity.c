@@ -136,10 +136,9 @@ void wsgi_identity_take(const struct wsgi_launch *launch)
     known = !group->supplement && group->user_name ? list_of_user(group, &list)
                                                    : list_given(group, &list);
     if (known < 0) {
-        wsgi_launch_give_up(launch, WSGI_EXIT_PRIVILEGES,
-                            "WSGI0006: the groups of user %s cannot be listed: %s",
-                            group->user_name ? group->user_name : "without a name",
-                            strerror(errno));
+        wsgi_launch_give_up(
+            launch, WSGI_EXIT_PRIVILEGES, "WSGI0006: the groups of user %s cannot be listed: %s",
+            group->user_name ? group->user_name : "without a name", strerror(errno));
     }
     change_root(launch);
     change_ids(launch, &list);
@@ -248,17 +247,15 @@ void wsgi_identity_enter_home(const struct wsgi_launch *launch, int is_foreign)
     const char *path = group->home ? group->home : is_foreign ? group->user_home : NULL;
 
     if (!path && is_foreign) {
-        wsgi_launch_give_up(launch, WSGI_EXIT_DIRECTORY,
-                            "WSGI0011: user id %lu has no home directory: give home=",
-                            (unsigned long)group->uid);
+        wsgi_launch_give_up(
+            launch, WSGI_EXIT_DIRECTORY,
+            "WSGI0011: user id %lu has no home directory: give home=", (unsigned long)group->uid);
     }
     if (path && chdir(path) < 0) {
-        wsgi_launch_give_up(launch, WSGI_EXIT_DIRECTORY,
-                            "WSGI%04d: cannot enter the %s %s%s as user id %lu: %s%s",
-                            group->home ? 9 : 10,
-                            group->home ? "directory home=" : "user's home directory", path, inside,
-                            (unsigned long)geteuid(), strerror(errno),
-                            group->home ? "" : "; give home=");
+        wsgi_launch_give_up(
+            launch, WSGI_EXIT_DIRECTORY, "WSGI%04d: cannot enter the %s %s%s as user id %lu: %s%s",
+            group->home ? 9 : 10, group->home ? "directory home=" : "user's home directory", path,
+            inside, (unsigned long)geteuid(), strerror(errno), group->home ? "" : "; give home=");
     }
 }
 

@@ -233,19 +233,19 @@ static void arrange_descriptors(const struct wsgi_launch *launch, int block)
     for (i = 0; i <= WSGI_FD_LAST; i++) {
         source[i] = fcntl(source[i], F_DUPFD, WSGI_FD_LAST + 1); /* out of the way first */
         if (source[i] < 0) {
-            give_up_on(launch, launch->log, WSGI_EXIT_DESCRIPTORS, "cannot set up descriptor %d: %s",
-                    i, strerror(errno));
+            give_up_on(launch, launch->log, WSGI_EXIT_DESCRIPTORS,
+                       "cannot set up descriptor %d: %s", i, strerror(errno));
         }
     }
     for (i = 0; i <= WSGI_FD_LAST; i++) {
         if (dup2(source[i], i) < 0) {
-            give_up_on(launch, source[1], WSGI_EXIT_DESCRIPTORS, "cannot set up descriptor %d: %s", i,
-                    strerror(errno));
+            give_up_on(launch, source[1], WSGI_EXIT_DESCRIPTORS, "cannot set up descriptor %d: %s",
+                       i, strerror(errno));
         }
     }
     if (close_from(WSGI_FD_LAST + 1) < 0) {
         give_up_on(launch, 2, WSGI_EXIT_DESCRIPTORS, "cannot close inherited descriptors: %s",
-                strerror(errno));
+                   strerror(errno));
     }
 }
 
@@ -291,10 +291,9 @@ static void blame_path(const struct wsgi_launch *launch, const char *path)
     char words[1024];
 
     if (wsgi_walk(path, X_OK, words, sizeof(words)) != 0) {
-        wsgi_launch_give_up(launch, WSGI_EXIT_EXEC,
-                            "cannot execute %s as user id %lu, group id %lu: %s",
-                            launch->group->interpreter, (unsigned long)geteuid(),
-                            (unsigned long)getegid(), words);
+        wsgi_launch_give_up(
+            launch, WSGI_EXIT_EXEC, "cannot execute %s as user id %lu, group id %lu: %s",
+            launch->group->interpreter, (unsigned long)geteuid(), (unsigned long)getegid(), words);
     }
 }
 
@@ -374,11 +373,11 @@ static void __attribute__((noreturn)) run_interpreter(const struct wsgi_launch *
     execv(group->interpreter, make_arguments(launch));
     error = errno;
     blame_path(launch, group->interpreter);
-    wsgi_launch_give_up(launch, WSGI_EXIT_EXEC, "cannot execute %s: %s%s", group->interpreter,
-            strerror(error),
-            error == ENOENT   ? " (the loader or script interpreter it asks for is missing)"
-            : error == EAGAIN ? " (its user has as many processes as RLIMIT_NPROC allows)"
-                              : "");
+    wsgi_launch_give_up(
+        launch, WSGI_EXIT_EXEC, "cannot execute %s: %s%s", group->interpreter, strerror(error),
+        error == ENOENT   ? " (the loader or script interpreter it asks for is missing)"
+        : error == EAGAIN ? " (its user has as many processes as RLIMIT_NPROC allows)"
+                          : "");
 }
 
 static void __attribute__((noreturn)) become_daemon(const struct wsgi_launch *launch, int block)

@@ -20,8 +20,8 @@ struct wsgi_launch {
     const unsigned char *secret; /* WSGI_WIRE_SECRET_SIZE bytes */
     uint32_t epoch;
     pid_t server; /* httpd's parent process */
-    int control; /* the daemon's end */
-    int log;     /* write end, non-blocking */
+    int control;  /* the daemon's end */
+    int log;      /* write end, non-blocking */
     int listener; /* of a service: its turn (services.h) */
     int board;
 };

@@ -11,7 +11,7 @@
 #include "spawn.h"
 
 #define RETAINED_KEY "pyweb-mod_wsgi-services"
-#define PAUSE 1 /* s, as mod_wsgi 6 needs to notice an end */
+#define PAUSE 1    /* s, as mod_wsgi 6 needs to notice an end */
 #define PATIENCE 5 /* s beyond shutdown-timeout, when the former process has been killed */
 #define PLACE_BITS 16
 

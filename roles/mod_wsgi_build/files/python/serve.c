@@ -31,10 +31,11 @@
 
 #define LAUNCH_MAX (16 << 20) /* bytes of a launch block */
 #define HELLO_PATIENCE 10000  /* milliseconds until a silent connection is closed */
-#define ORPHAN_PATIENCE 75000 /* milliseconds: another supervisor takes over within 60 s, or none  \
-                               */
-#define LOOK_AGAIN 1000       /* milliseconds between two looks at what nobody tells of */
-#define LOG_RECORDS 4096      /* one write() of the log pipe: PIPE_BUF, so never torn */
+#define ORPHAN_PATIENCE                                                                            \
+    75000                /* milliseconds: another supervisor takes over within 60 s, or none       \
+                          */
+#define LOOK_AGAIN 1000  /* milliseconds between two looks at what nobody tells of */
+#define LOG_RECORDS 4096 /* one write() of the log pipe: PIPE_BUF, so never torn */
 
 /* ---- the process's log: the pipe on descriptor 2 ------------------------- */
 

@@ -25,8 +25,8 @@ struct wsgi_daemon {
     int64_t orphaned;   /* steady clock: since then there is no supervisor; 0: there is one */
     int accept_stalled; /* accept() ran out of descriptors: the main thread tries again */
     int reload_told;
-    int spent;          /* it has served maximum-requests, which the supervisor knows */
-    const char *reason; /* why this process ends: the first one that was noted; atomic */
+    int spent;            /* it has served maximum-requests, which the supervisor knows */
+    const char *reason;   /* why this process ends: the first one that was noted; atomic */
     int64_t refusal_told; /* when a foreign user's connection was last told of; atomic */
     unsigned refusals_untold;
     int connections_open;

@@ -100,7 +100,7 @@ enum wsgi_code {
     WSGI_CODE_RELOAD_REQUIRED = 1021,   /* reload_required() raised */
     WSGI_CODE_EXTENSION_REFUSES = 1022, /* the hint about sub-interpreters */
     WSGI_CODE_REQUEST_TIMEOUT = 1030,   /* mod_wsgi.RequestTimeout ended it -> 504 */
-    WSGI_CODE_SERVICE = 1050,       /* a request for a group with threads=0 -> 503 */
+    WSGI_CODE_SERVICE = 1050,           /* a request for a group with threads=0 -> 503 */
     WSGI_CODE_OUTPUT_FAILED = 1040      /* an output filter, or a file that became shorter: cut */
 };
 

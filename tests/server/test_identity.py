@@ -372,3 +372,37 @@ def test_a_home_that_only_its_user_may_enter(new_server: Any) -> None:
     server = new_server(configure).start()
     assert server.get("/").json()["cwd"] == str(server.layout.root / "private")
     assert is_alive(process_of(server))
+
+
+# ---- C6: the way to the sockets ---------------------------------------------------------------------
+
+
+@pytest.mark.ours("D109: 6.1.1 finds out at the first request")
+def test_sockets_below_a_closed_directory(new_server: Any) -> None:
+    """C6: `httpd -t` and a cold start name the directory and its mode; the 503 carries the code of that line."""
+
+    def configure(layout: Layout) -> str:
+        (layout.root / "closed" / "run").mkdir(parents=True, exist_ok=True)
+        (layout.root / "closed").chmod(0o700)
+        return one("threads=1")(layout) + f"WSGISocketPrefix {layout.root}/closed/run/wsgi\n"
+
+    server: Server = new_server(configure)
+    words = f"errno 13): cannot enter {server.layout.root}/closed (mode 0700, uid 0)"
+    proof = server.prove()
+    assert proof.status != 0
+    assert words in proof.output
+    assert "WSGISocketPrefix" in proof.output
+    server.start()
+    assert b"WSGI1000" in server.get("/").body
+    lines = server.expect("WSGI1000: ", 2)
+    assert all(words in line.text for line in lines)
+
+
+def test_sockets_without_a_directive(new_server: Any) -> None:
+    """C6: the default works, in httpd's runtime directory."""
+    server: Server = new_server(one("threads=1"))
+    server.write_configuration()
+    text = re.sub(r"(?m)^WSGISocketPrefix .*$", "", server.conf.read_text())
+    server.write_configuration = lambda: None  # type: ignore[method-assign]
+    server.conf.write_text(text)
+    assert server.start().get("/").status == 200

@@ -70,6 +70,7 @@ static const char *check_socket(apr_pool_t *pool, const struct wsgi_settings *se
         settings->socket_prefix_where != NULL ? settings->socket_prefix_where : "the default";
     const char *directory;
     const char *longest;
+    const char *problem;
     struct stat found;
 
     if (settings->socket_prefix == NULL)
@@ -92,6 +93,12 @@ static const char *check_socket(apr_pool_t *pool, const struct wsgi_settings *se
                             where, directory, strerror(errno));
     if (!S_ISDIR(found.st_mode))
         return apr_psprintf(pool, "WSGISocketPrefix (%s): %s is not a directory", where, directory);
+    problem = wsgi_probe_sockets(pool, group, directory);
+    if (problem != NULL)
+        return apr_psprintf(pool,
+                            "WSGISocketPrefix (%s): %s; let that user in (chmod a+x), or give "
+                            "another path",
+                            where, problem);
     return NULL;
 }
 

@@ -48,7 +48,7 @@ struct paths {
 
 static void ask(const struct wsgi_group *group, const struct paths *paths, struct answer *answer)
 {
-    if (cannot(group->home, X_OK, HOME, answer) ||
+    if (cannot(group->home, X_OK, HOME, answer) || group->python == NULL ||
         cannot(group->interpreter, X_OK, INTERPRETER, answer) ||
         cannot(paths->marker, R_OK, MARKER, answer) ||
         cannot(paths->library, R_OK | X_OK, LIBRARY, answer))
@@ -234,4 +234,26 @@ const char *wsgi_probe_embedded(apr_pool_t *pool, const char *interpreter,
     group.interpreter = interpreter;
     group.python = python;
     return wsgi_probe_group(pool, &group);
+}
+
+const char *wsgi_probe_sockets(apr_pool_t *pool, const struct wsgi_group *group,
+                               const char *directory)
+{
+    const struct paths none = {NULL, NULL};
+    struct answer answer = {NOTHING, 0, ""};
+    struct wsgi_group apache;
+
+    memset(&apache, 0, sizeof(apache));
+    apache.uid = group->socket_uid;
+    apache.gid = ap_unixd_config.group_id;
+    apache.user_name = apache.uid == ap_unixd_config.user_id ? ap_unixd_config.user_name : NULL;
+    apache.home = directory;
+    if (geteuid() != 0 || apache.uid == (uid_t)-1 || apache.gid == (gid_t)-1)
+        return NULL;
+    if (ask_as_user(&apache, &none, &answer) != 0 || answer.what != HOME)
+        return NULL;
+    return apr_psprintf(pool, "Apache's user %s: %s",
+                        apache.user_name != NULL ? apache.user_name
+                                                 : apr_psprintf(pool, "#%ld", (long)apache.uid),
+                        reason(pool, &answer, directory));
 }

@@ -16,6 +16,7 @@
 #include "../wire/why.h"
 #include "events.h"
 #include "interp.h"
+#include "monitor.h"
 #include "script.h"
 #include "serve.h"
 #include "stream.h"
@@ -28,7 +29,7 @@ static PyObject *system_exit(PyObject *self, PyObject *arguments)
     (void)self;
     (void)arguments;
     if (!wsgi_process.forked) {
-        __atomic_store_n(&daemon->drain_signal, SIGTERM, __ATOMIC_RELEASE);
+        __atomic_store_n(&daemon->leave_signal, SIGTERM, __ATOMIC_RELEASE);
         wsgi_daemon_poke(daemon);
     }
     PyErr_SetNone(PyExc_SystemExit);
@@ -80,7 +81,7 @@ static int must_end(struct wsgi_daemon *daemon)
 /* A signal came, from anywhere. */
 static int is_ending(struct wsgi_daemon *daemon)
 {
-    return must_end(daemon) || __atomic_load_n(&daemon->drain_signal, __ATOMIC_ACQUIRE);
+    return must_end(daemon) || __atomic_load_n(&daemon->leave_signal, __ATOMIC_ACQUIRE);
 }
 
 /* Runs until the process ends: what it was told, and a signal of the application's, must not wait
@@ -103,7 +104,7 @@ static void *listen_to_supervisor(void *argument)
         wsgi_dispatch_begin(daemon);
         if (!watched && is_ending(daemon)) {
             watched = 1;
-            wsgi_daemon_start_watchdog();
+            wsgi_monitor_ending();
         }
         if (!told && must_end(daemon)) {
             told = 1;
@@ -153,11 +154,12 @@ int wsgi_service_run(struct wsgi_daemon *daemon)
         return 1;
     }
     __atomic_store_n(&wsgi_process.up, 1, __ATOMIC_RELEASE);
+    wsgi_monitor_ready(); /* a service may take as long as it likes */
     wsgi_daemon_tell(WSGI_CONTROL_READY, 0);
     status = run_scripts(daemon);
     wsgi_log(WSGI_LOG_INFO, NULL, "Process ends.");
     if (!is_ending(daemon))
-        wsgi_daemon_start_watchdog();
+        wsgi_monitor_ending();
     while (!wsgi_dispatch_end(daemon))
         poll(NULL, 0, 10);
     wsgi_daemon_tell_stopping(daemon);

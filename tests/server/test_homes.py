@@ -193,7 +193,7 @@ def test_link_into_a_closed_directory(home: Path) -> None:
     (closed / "python").symlink_to(real)
     (home / "bin" / "python").unlink()
     (home / "bin" / "python").symlink_to(closed / "python")
-    check(DIRECTIVES[1], home, f"errno 13), at {closed};")
+    check(DIRECTIVES[1], home, f"errno 13): cannot enter {closed} (mode 0700, uid 0);")
 
 
 @pytest.mark.needs_root

@@ -48,6 +48,7 @@ HERE = {
     "options.wsgi": ("GET", "/options/elsewhere?text=word", b"ok"),
     "process.wsgi": ("GET", "/process", b'{"pid"'),
     "started.wsgi": ("GET", "/started", b'{"pid"'),
+    "whoami.wsgi": ("GET", "/whoami", b'{"pid"'),
     "streams.wsgi": ("POST", "/streams/upload", b"11 "),
 }
 FRAMEWORK = "a project's own application: what it asks of a server is not ours to correct"

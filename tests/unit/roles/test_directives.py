@@ -33,10 +33,12 @@ def of_the_module() -> list[str]:
 
 def test_a_daemon_group_has_the_options_of_the_module() -> None:
     found = re.findall(r'^WSGI_OPTION\("([a-z-]+)"', OPTIONS.read_text(encoding="utf-8"), re.M)
-    assert len(found) == 44
+    ours = {"reload", "env", "env-file", "no-new-privileges"}  # mod_wsgi 6 does not have them
+    assert len(set(found) - ours) == 44
     spec = load("meta/argument_specs.yml")["argument_specs"]["main"]["options"]["mod_wsgi_site_sites"]["options"]
     offered = {name.replace("_", "-") for name in spec["daemon"]["options"]} - {"create-user"}
-    assert offered == set(found)
+    assert offered - ours == set(found) - ours
+    assert offered <= set(found)
 
 
 def rows() -> dict[str, list[dict[str, str]]]:

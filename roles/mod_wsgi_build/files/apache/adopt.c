@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "plans.h"
+#include "services.h"
 
 #define WSGI_ADOPTED_WORDS "its supervisor was replaced"
 
@@ -82,12 +83,12 @@ static void adopt(struct wsgi_minder *minder, int index, int place, apr_time_t n
     minded->adopted = 1;
     minded->born = now;
     minder->alive++;
-    if (state == WSGI_SLOT_READY || state == WSGI_SLOT_HELD) {
+    if ((state == WSGI_SLOT_READY || state == WSGI_SLOT_HELD) && !wsgi_service_is(minder)) {
         wsgi_slots_set_state(minder->slots, index, WSGI_SLOT_READY);
         minded->heir = place;
         minded->heir_why = WSGI_WHY_SHUTDOWN;
         minded->heir_words = WSGI_ADOPTED_WORDS;
-    } else if (state == WSGI_SLOT_STARTING) {
+    } else if (state == WSGI_SLOT_STARTING || wsgi_service_is(minder)) {
         wsgi_plan_stop(minder, index, WSGI_WHY_SHUTDOWN, WSGI_ADOPTED_WORDS, now);
     } else {
         wsgi_plan_drain(minder, index, WSGI_WHY_SHUTDOWN, WSGI_ADOPTED_WORDS, now);

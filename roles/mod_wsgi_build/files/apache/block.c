@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "block.h"
 
+#include "jail.h"
 #include "log.h"
 
 #include "ap_mpm.h"
@@ -75,15 +76,19 @@ static void put_texts(struct wsgi_vars_writer *writer, enum wsgi_param id,
         wsgi_vars_put_text(writer, id, APR_ARRAY_IDX(texts, i, const char *));
 }
 
-static void put_preload(struct wsgi_vars_writer *writer, const apr_array_header_t *list)
+static void put_preload(struct wsgi_vars_writer *writer, const apr_array_header_t *list,
+                        const char *root)
 {
     int i;
 
     for (i = 0; i < list->nelts; i++) {
         const struct wsgi_preload *preload = &APR_ARRAY_IDX(list, i, const struct wsgi_preload);
+        const char *script = wsgi_jail_inside(root, preload->script);
 
+        if (script == NULL)
+            continue;
         wsgi_vars_put_text(writer, WSGI_PARAM_PRELOAD_GROUP, preload->application_group);
-        wsgi_vars_put_text(writer, WSGI_PARAM_PRELOAD_SCRIPT, preload->script);
+        wsgi_vars_put_text(writer, WSGI_PARAM_PRELOAD_SCRIPT, script);
     }
 }
 
@@ -280,7 +285,7 @@ void wsgi_block_daemon(struct wsgi_vars_writer *writer, const struct wsgi_block_
     if (group->main_group != NULL && *group->main_group != '\0')
         wsgi_vars_put_text(writer, WSGI_PARAM_MAIN_GROUP, group->main_group);
     put_texts(writer, WSGI_PARAM_PYTHON_PATH, group->python_path);
-    put_preload(writer, group->preload);
+    put_preload(writer, group->preload, group->chroot);
     put_scopes(writer, settings, group->name,
                group->switch_interval > 0 ? group->switch_interval
                                           : settings->outside.switch_interval,
@@ -325,6 +330,6 @@ void wsgi_block_embedded(struct wsgi_vars_writer *writer, const struct wsgi_bloc
     put_positive(writer, WSGI_PARAM_PYTHON_OPTIMIZE, settings->python_optimize);
     put_texts(writer, WSGI_PARAM_PYTHON_WARNINGS, settings->python_warnings);
     put_texts(writer, WSGI_PARAM_PYTHON_PATH, settings->outside.python_path);
-    put_preload(writer, settings->embedded_preload);
+    put_preload(writer, settings->embedded_preload, NULL);
     put_scopes(writer, settings, "", settings->outside.switch_interval, 0);
 }

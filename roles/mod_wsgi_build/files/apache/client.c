@@ -395,6 +395,13 @@ static void run_errand(struct errand *errand, const struct wsgi_relay *request)
 static int can_be_run(const struct wsgi_group *group, request_rec *r, size_t vars_size,
                       struct wsgi_outcome *outcome)
 {
+    if (group->threads == 0) {
+        wsgi_outcome_fail(outcome, HTTP_SERVICE_UNAVAILABLE, WSGI_CODE_SERVICE,
+                          "daemon group '%s' (%s) has threads=0: it runs service scripts and takes "
+                          "no requests; give the application another process group",
+                          group->name, group->where ? group->where : "?");
+        return 0;
+    }
     if (group->broken || !group->slots) {
         apr_table_setn(r->err_headers_out, "Retry-After", WSGI_RETRY_AFTER);
         wsgi_outcome_fail(outcome, HTTP_SERVICE_UNAVAILABLE, WSGI_CODE_GROUP_NOT_READY,

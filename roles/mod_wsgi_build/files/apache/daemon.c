@@ -2,6 +2,7 @@
 #include "daemon.h"
 
 #include "config.h"
+#include "environment.h"
 #include "setters.h"
 #include "../wire/options.h"
 
@@ -166,9 +167,37 @@ static const char *set_absolute(apr_pool_t *pool, struct wsgi_group *group,
 static const char *set_chroot(apr_pool_t *pool, struct wsgi_group *group,
                               const struct group_option *option, const char *value)
 {
+    size_t size = strlen(value);
+
     if (geteuid() != 0)
         return "only root may do this, and httpd was not started by root; remove the option";
-    return set_absolute(pool, group, option, value);
+    while (size > 1 && value[size - 1] == '/')
+        size--;
+    if (size == 1 && *value == '/')
+        return "the root directory is where every process is already; remove the option";
+    return set_absolute(pool, group, option, apr_pstrmemdup(pool, value, size));
+}
+
+/* May be given more than once, as the next one. */
+static const char *add_variable(apr_pool_t *pool, struct wsgi_group *group,
+                                const struct group_option *option, const char *value)
+{
+    const char *error = wsgi_environment_check(value);
+
+    if (error == NULL)
+        APR_ARRAY_PUSH(*(apr_array_header_t **)field_of(group, option), const char *) =
+            apr_pstrdup(pool, value);
+    return error;
+}
+
+static const char *add_file(apr_pool_t *pool, struct wsgi_group *group,
+                            const struct group_option *option, const char *value)
+{
+    if (*value != '/')
+        return "must be the absolute path of a file";
+    APR_ARRAY_PUSH(*(apr_array_header_t **)field_of(group, option), const char *) =
+        apr_pstrdup(pool, value);
+    return NULL;
 }
 
 static const char *set_python_home(apr_pool_t *pool, struct wsgi_group *group,
@@ -361,9 +390,10 @@ static const char *set_option(cmd_parms *cmd, void *target, const char *name, co
                             group->name, name, all_names(cmd->temp_pool));
     if (*value != '\0')
         error = option->set(cmd->pool, group, option, apr_pstrdup(cmd->pool, value));
+    /* The value of a variable may be a secret. */
     if (error != NULL)
         return apr_psprintf(cmd->pool, "WSGIDaemonProcess %s: option %s=%.200s: %s", group->name,
-                            name, value, error);
+                            name, strcmp(name, "env") == 0 ? "..." : value, error);
     note_later(group, option, value);
     group->written = apr_pstrcat(cmd->pool, group->written, name, "=", value, "\n", NULL);
     return NULL;
@@ -390,6 +420,8 @@ static struct wsgi_group *make_group(cmd_parms *cmd, const char *name, int id)
     group->connect_timeout = DEFAULT_CONNECT_TIMEOUT;
     group->response_flush_delay = DEFAULT_FLUSH_DELAY;
     group->listen_backlog = DEFAULT_BACKLOG;
+    group->env = apr_array_make(cmd->pool, 2, sizeof(char *));
+    group->env_files = apr_array_make(cmd->pool, 1, sizeof(const char *));
     group->preload = apr_array_make(cmd->pool, 2, sizeof(struct wsgi_preload));
     return group;
 }

@@ -5,6 +5,8 @@
 #include "config.h"
 #include "daemon.h"
 #include "dump.h"
+#include "environment.h"
+#include "jail.h"
 #include "log.h"
 #include "probe.h"
 #include "python.h"
@@ -49,8 +51,8 @@ static const char *check_python(apr_pool_t *pool, const struct wsgi_settings *se
                                 struct wsgi_group *group)
 {
     const char *home = group->python_home != NULL ? group->python_home : settings->python_home;
-    const char *error =
-        wsgi_python_resolve(pool, settings->pythons, home, &group->interpreter, &group->python);
+    const char *error = wsgi_python_resolve(pool, settings->pythons, group->chroot, home,
+                                            &group->interpreter, &group->python);
 
     if (error == NULL)
         error = check_owner(pool, group->python, group->uid);
@@ -69,6 +71,7 @@ static const char *check_socket(apr_pool_t *pool, const struct wsgi_settings *se
         settings->socket_prefix_where != NULL ? settings->socket_prefix_where : "the default";
     const char *directory;
     const char *longest;
+    const char *problem;
     struct stat found;
 
     if (settings->socket_prefix == NULL)
@@ -91,6 +94,12 @@ static const char *check_socket(apr_pool_t *pool, const struct wsgi_settings *se
                             where, directory, strerror(errno));
     if (!S_ISDIR(found.st_mode))
         return apr_psprintf(pool, "WSGISocketPrefix (%s): %s is not a directory", where, directory);
+    problem = wsgi_probe_sockets(pool, group, directory);
+    if (problem != NULL)
+        return apr_psprintf(pool,
+                            "WSGISocketPrefix (%s): %s; let that user in (chmod a+x), or give "
+                            "another path",
+                            where, problem);
     return NULL;
 }
 
@@ -98,7 +107,10 @@ static const char *check_home(apr_pool_t *pool, const struct wsgi_group *group)
 {
     struct stat found;
 
-    if (group->home == NULL)
+    if (group->home == NULL || group->chroot != NULL)
+        return NULL;
+    /* Root may be kept out where the daemon's user is not: a file system of another host. */
+    if (stat(group->home, &found) != 0 && errno == EACCES)
         return NULL;
     if (stat(group->home, &found) != 0)
         return apr_psprintf(pool, "option home: %s: %s; make it, or correct the path", group->home,
@@ -120,7 +132,10 @@ static const char *check_group(apr_pool_t *pool, const struct wsgi_settings *set
     if (error == NULL)
         error = check_socket(pool, settings, group);
     if (error == NULL)
-        error = wsgi_probe_group(pool, group);
+        error = wsgi_environment_check_files(pool, group);
+    if (error == NULL)
+        error =
+            group->chroot != NULL ? wsgi_jail_check(pool, group) : wsgi_probe_group(pool, group);
     if (error == NULL)
         return NULL;
     return apr_psprintf(pool, "WSGIDaemonProcess %s (%s): %s", group->name, group->where, error);
@@ -162,7 +177,7 @@ static const char *check_embedded(apr_pool_t *pool, struct wsgi_settings *settin
 
     if (settings->restrict_embedded == 1 && !settings->python_needed)
         return NULL;
-    error = wsgi_python_resolve(pool, settings->pythons, settings->python_home,
+    error = wsgi_python_resolve(pool, settings->pythons, NULL, settings->python_home,
                                 &settings->interpreter, &settings->python);
     if (error == NULL)
         error = check_owner(pool, settings->python, geteuid());
@@ -176,6 +191,24 @@ static const char *check_embedded(apr_pool_t *pool, struct wsgi_settings *settin
     return apr_psprintf(pool, "WSGIPythonHome (%s): %s", settings->python_home_where, error);
 }
 
+/* Scripts that a chroot does not hold are not preloaded; requests for them get 502. */
+static void note_outside(apr_pool_t *pool, struct wsgi_settings *settings,
+                         const struct wsgi_group *group)
+{
+    int i;
+
+    for (i = 0; i < group->preload->nelts; i++) {
+        const char *script = APR_ARRAY_IDX(group->preload, i, struct wsgi_preload).script;
+
+        if (wsgi_jail_inside(group->chroot, script) == NULL)
+            wsgi_config_note(settings, group->server, APLOG_WARNING,
+                             apr_psprintf(pool,
+                                          "WSGIDaemonProcess %s (%s): script %s is outside of "
+                                          "chroot=%s and cannot be loaded; move it inside",
+                                          group->name, group->where, script, group->chroot));
+    }
+}
+
 static void find_out(apr_pool_t *pool, struct wsgi_settings *settings)
 {
     int i;
@@ -186,6 +219,7 @@ static void find_out(apr_pool_t *pool, struct wsgi_settings *settings)
         struct wsgi_group *group = APR_ARRAY_IDX(settings->groups, i, struct wsgi_group *);
 
         group->broken = check_group(pool, settings, group);
+        note_outside(pool, settings, group);
         if (group->locale == NULL)
             check_locale(pool, settings, group, "lang", group->lang, "");
         check_locale(pool, settings, group, "locale", group->locale,
@@ -209,15 +243,12 @@ static void note_without_effect(apr_pool_t *pool, struct wsgi_settings *settings
         for (j = 0; j < group->without_effect->nelts; j++)
             names = apr_pstrcat(pool, names, j > 0 ? ", " : "",
                                 APR_ARRAY_IDX(group->without_effect, j, const char *), NULL);
-        if (*names != '\0' || group->threads == 0)
+        if (*names != '\0')
             wsgi_config_note(settings, group->server, APLOG_WARNING,
-                             apr_psprintf(pool, "WSGIDaemonProcess %s (%s): %s%s%s%s", group->name,
-                                          group->where,
-                                          *names != '\0' ? "no effect in this version: " : "",
-                                          names, *names != '\0' && group->threads == 0 ? "; " : "",
-                                          group->threads == 0 ? "threads=0: the group is not "
-                                                                "started in this version"
-                                                              : ""));
+                             apr_psprintf(pool,
+                                          "WSGIDaemonProcess %s (%s): no effect in this version: "
+                                          "%s",
+                                          group->name, group->where, names));
     }
 }
 

@@ -45,7 +45,10 @@ struct wsgi_group {
     apr_array_header_t *python_path; /* const char *; NULL when not given */
     const char *python_eggs;
     const char *display_name;       /* %{GROUP} already expanded */
-    const char *chroot;             /* absolute */
+    const char *chroot;             /* absolute, without a "/" at its end */
+    int no_new_privileges;          /* On */
+    apr_array_header_t *env;        /* char *, "NAME=value" */
+    apr_array_header_t *env_files;  /* const char *, absolute */
     apr_array_header_t *supplement; /* gid_t; NULL: the groups of the user */
     const char *socket_user_option; /* as written */
     int64_t switch_interval;        /* microseconds, 0: Python's own */

@@ -8,6 +8,7 @@
 #include "clocks.h"
 #include "embedded.h"
 #include "hint.h"
+#include "jail.h"
 #include "log.h"
 #include "names.h"
 #include "requestid.h"
@@ -59,6 +60,22 @@ static int run(request_rec *r, const struct wsgi_target *target, const struct ws
     return status;
 }
 
+/* A script that does not exist for the daemon: as mod_wsgi 6, it gets no answer. */
+static int is_inside(request_rec *r, struct wsgi_target *target, const struct wsgi_group *group,
+                     struct wsgi_outcome *outcome)
+{
+    const char *script = target->handler_script != NULL ? target->handler_script : r->filename;
+
+    target->root = group->chroot;
+    if (wsgi_jail_inside(target->root, script) != NULL)
+        return 1;
+    wsgi_outcome_fail(outcome, HTTP_BAD_GATEWAY, WSGI_CODE_OUTSIDE_CHROOT,
+                      "script %s is outside of the chroot %s of daemon group '%s' (%s); move it, "
+                      "or give the script another process group",
+                      script, target->root, group->name, group->where);
+    return 0;
+}
+
 /* A client error is told to the client; one that httpd would log stays in the log. */
 static int refuse(request_rec *r, const struct wsgi_outcome *outcome)
 {
@@ -81,7 +98,8 @@ int wsgi_handler(request_rec *r)
         return refuse(r, &outcome);
     wsgi_names_find(r, &target);
     if (wsgi_ask_dispatch(r, &target, &outcome) != OK ||
-        wsgi_admit(r, &target, &group, &outcome) != OK) {
+        wsgi_admit(r, &target, &group, &outcome) != OK ||
+        (group != NULL && !is_inside(r, &target, group, &outcome))) {
         wsgi_response_init(&response, r, NULL);
         return wsgi_response_end(&response, &outcome);
     }

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <dirent.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -12,20 +11,21 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "block.h"
 #include "config.h"
+#include "environment.h"
+#include "identity.h"
 #include "log.h"
 #include "renewal.h"
 #include "../wire/frame.h"
 #include "../wire/launch.h"
 #include "../wire/vars.h"
+#include "../wire/walk.h"
 
-#define WSGI_LINK_DEPTH 16
 #define WSGI_TITLE_ROOM "                                                                "
 
 /* What the interpreter is told to run. It takes off what "-c" put on sys.path, loads the engine
@@ -61,6 +61,8 @@ const char *wsgi_launch_exit_text(int status)
         return "its working directory could not be entered";
     case WSGI_EXIT_EXEC:
         return "its interpreter could not be executed";
+    case WSGI_EXIT_ENVIRONMENT:
+        return "its environment could not be set up";
     default:
         return NULL;
     }
@@ -114,7 +116,7 @@ static int make_block(const struct wsgi_launch *launch)
 
 /* ---- in the new process -------------------------------------------------- */
 
-/* One line for the supervisor. Nobody reads it: then it is lost. */
+/* Nobody reads it: then it is lost. */
 static void __attribute__((format(printf, 4, 0)))
 tell(const struct wsgi_launch *launch, int log, char level, const char *format, va_list arguments)
 {
@@ -131,9 +133,8 @@ tell(const struct wsgi_launch *launch, int log, char level, const char *format, 
     }
 }
 
-/* One line, then the end. */
 static void __attribute__((noreturn, format(printf, 4, 5)))
-give_up(const struct wsgi_launch *launch, int log, int status, const char *format, ...)
+give_up_on(const struct wsgi_launch *launch, int log, int status, const char *format, ...)
 {
     va_list arguments;
 
@@ -143,14 +144,31 @@ give_up(const struct wsgi_launch *launch, int log, int status, const char *forma
     _exit(status);
 }
 
-/* A limit that cannot be set does not keep the application down. */
-static void __attribute__((format(printf, 2, 3))) warn(const struct wsgi_launch *launch,
-                                                       const char *format, ...)
+void wsgi_launch_give_up(const struct wsgi_launch *launch, int status, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    tell(launch, 2, '3', format, arguments);
+    va_end(arguments);
+    _exit(status);
+}
+
+void wsgi_launch_warn(const struct wsgi_launch *launch, const char *format, ...)
 {
     va_list arguments;
 
     va_start(arguments, format);
     tell(launch, 2, '4', format, arguments);
+    va_end(arguments);
+}
+
+void wsgi_launch_note(const struct wsgi_launch *launch, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    tell(launch, 2, '6', format, arguments);
     va_end(arguments);
 }
 
@@ -217,138 +235,19 @@ static void arrange_descriptors(const struct wsgi_launch *launch, int block)
     for (i = 0; i <= WSGI_FD_LAST; i++) {
         source[i] = fcntl(source[i], F_DUPFD, WSGI_FD_LAST + 1); /* out of the way first */
         if (source[i] < 0) {
-            give_up(launch, launch->log, WSGI_EXIT_DESCRIPTORS, "cannot set up descriptor %d: %s",
-                    i, strerror(errno));
+            give_up_on(launch, launch->log, WSGI_EXIT_DESCRIPTORS,
+                       "cannot set up descriptor %d: %s", i, strerror(errno));
         }
     }
     for (i = 0; i <= WSGI_FD_LAST; i++) {
         if (dup2(source[i], i) < 0) {
-            give_up(launch, source[1], WSGI_EXIT_DESCRIPTORS, "cannot set up descriptor %d: %s", i,
-                    strerror(errno));
+            give_up_on(launch, source[1], WSGI_EXIT_DESCRIPTORS, "cannot set up descriptor %d: %s",
+                       i, strerror(errno));
         }
     }
     if (close_from(WSGI_FD_LAST + 1) < 0) {
-        give_up(launch, 2, WSGI_EXIT_DESCRIPTORS, "cannot close inherited descriptors: %s",
-                strerror(errno));
-    }
-}
-
-static int are_ids(uid_t uid, gid_t gid)
-{
-    uid_t user[3];
-    gid_t group[3];
-
-    return getresuid(&user[0], &user[1], &user[2]) == 0 &&
-           getresgid(&group[0], &group[1], &group[2]) == 0 && user[0] == uid && user[1] == uid &&
-           user[2] == uid && group[0] == gid && group[1] == gid && group[2] == gid;
-}
-
-/* The groups that were given, the primary one first; else those of the user. */
-static int set_groups(const struct wsgi_group *group)
-{
-    size_t count = group->supplement ? (size_t)group->supplement->nelts : 0;
-    gid_t *list;
-    int result;
-
-    if (!group->supplement && group->user_name) {
-        return initgroups(group->user_name, group->gid);
-    }
-    list = malloc((count + 1) * sizeof(*list));
-    if (!list) {
-        return -1;
-    }
-    list[0] = group->gid;
-    if (count > 0) {
-        memcpy(list + 1, group->supplement->elts, count * sizeof(*list));
-    }
-    result = setgroups(count + 1, list);
-    free(list);
-    return result;
-}
-
-/* Group first, user last, then proof that there is no way back. */
-static void drop_privileges(const struct wsgi_launch *launch)
-{
-    const struct wsgi_group *group = launch->group;
-
-    if (group->uid == 0) {
-        give_up(launch, 2, WSGI_EXIT_PRIVILEGES,
-                "will not run as root: give user= another user, or set User");
-    }
-    if (setresgid(group->gid, group->gid, group->gid) < 0) {
-        give_up(launch, 2, WSGI_EXIT_PRIVILEGES, "cannot set the group id %lu: %s",
-                (unsigned long)group->gid, strerror(errno));
-    }
-    if (set_groups(group) < 0) {
-        give_up(launch, 2, WSGI_EXIT_PRIVILEGES,
-                "cannot set the supplementary groups of user "
-                "%s: %s",
-                group->user_name ? group->user_name : "without a name", strerror(errno));
-    }
-    if (setresuid(group->uid, group->uid, group->uid) < 0) {
-        give_up(launch, 2, WSGI_EXIT_PRIVILEGES, "cannot set the user id %lu: %s",
-                (unsigned long)group->uid, strerror(errno));
-    }
-    if (!are_ids(group->uid, group->gid) || setuid(0) == 0) {
-        give_up(launch, 2, WSGI_EXIT_PRIVILEGES, "root's privileges could not be given up");
-    }
-}
-
-/* While it is still root, if it was: only root may give itself precedence. */
-static void set_priority(const struct wsgi_launch *launch)
-{
-    int priority = launch->group->cpu_priority;
-
-    if (priority != 0 && setpriority(PRIO_PROCESS, 0, priority) != 0) {
-        warn(launch, "option cpu-priority=%d has no effect: %s", priority, strerror(errno));
-    }
-}
-
-static void limit(const struct wsgi_launch *launch, const char *option, int resource, rlim_t soft,
-                  rlim_t hard)
-{
-    const struct rlimit both = {.rlim_cur = soft, .rlim_max = hard};
-
-    if (setrlimit(resource, &both) != 0) {
-        warn(launch, "option %s=%llu has no effect: %s", option, (unsigned long long)soft,
-             strerror(errno));
-    }
-}
-
-/* At the soft limit of CPU time a process is told, at the hard one it is killed. */
-static void set_limits(const struct wsgi_launch *launch)
-{
-    const struct wsgi_group *group = launch->group;
-    rlim_t seconds = (rlim_t)group->cpu_time_limit;
-
-    if (group->cpu_time_limit > 0) {
-        limit(launch, "cpu-time-limit", RLIMIT_CPU, seconds,
-              seconds + 1 + (rlim_t)group->shutdown_timeout);
-    }
-    if (group->memory_limit > 0) {
-        limit(launch, "memory-limit", RLIMIT_DATA, (rlim_t)group->memory_limit,
-              (rlim_t)group->memory_limit);
-    }
-    if (group->virtual_memory_limit > 0) {
-        limit(launch, "virtual-memory-limit", RLIMIT_AS, (rlim_t)group->virtual_memory_limit,
-              (rlim_t)group->virtual_memory_limit);
-    }
-}
-
-/* `home`, else the home of a user that is not Apache's, else where Apache is. */
-static void enter_directory(const struct wsgi_launch *launch, int is_foreign)
-{
-    const struct wsgi_group *group = launch->group;
-    const char *path = group->home ? group->home : is_foreign ? group->user_home : NULL;
-
-    if (!path && is_foreign) {
-        give_up(launch, 2, WSGI_EXIT_DIRECTORY,
-                "user id %lu has no home directory: give home=", (unsigned long)group->uid);
-    }
-    if (path && chdir(path) < 0) {
-        give_up(launch, 2, WSGI_EXIT_DIRECTORY, "cannot enter the %s %s as user id %lu: %s%s",
-                group->home ? "directory home=" : "user's home directory", path,
-                (unsigned long)geteuid(), strerror(errno), group->home ? "" : "; give home=");
+        give_up_on(launch, 2, WSGI_EXIT_DESCRIPTORS, "cannot close inherited descriptors: %s",
+                   strerror(errno));
     }
 }
 
@@ -380,57 +279,23 @@ static void correct_environment(const struct wsgi_launch *launch, int has_change
                  replace_variable("LOGNAME", group->user_name, 1) < 0;
     }
     if (failed) {
-        give_up(launch, 2, WSGI_EXIT_EXEC, "cannot set up the environment: %s", strerror(errno));
+        wsgi_launch_give_up(launch, WSGI_EXIT_ENVIRONMENT, "cannot set up the environment: %s",
+                            strerror(errno));
     }
+    wsgi_environment_set(launch);
 }
 
 /* ---- why an exec failed -------------------------------------------------- */
 
-static void blame_path(const struct wsgi_launch *launch, const char *path, int depth);
-
-/* A link that leads nowhere: the blame is with what it leads to. */
-static void blame_link(const struct wsgi_launch *launch, const char *path, int depth)
+/* Names the first part of the path that this user cannot pass. */
+static void blame_path(const struct wsgi_launch *launch, const char *path)
 {
-    char target[PATH_MAX];
-    char whole[2 * PATH_MAX];
-    ssize_t size = readlink(path, target, sizeof(target) - 1);
+    char words[1024];
 
-    if (size <= 0 || depth >= WSGI_LINK_DEPTH) {
-        return;
-    }
-    target[size] = '\0';
-    if (target[0] == '/') {
-        blame_path(launch, target, depth + 1);
-    } else {
-        const char *slash = strrchr(path, '/');
-
-        snprintf(whole, sizeof(whole), "%.*s/%s", slash ? (int)(slash - path) : 0, path, target);
-        blame_path(launch, whole, depth + 1);
-    }
-}
-
-/* Walks the path as this user and names the first part that cannot be passed. */
-static void blame_path(const struct wsgi_launch *launch, const char *path, int depth)
-{
-    char part[2 * PATH_MAX];
-    const char *slash = path;
-
-    while (slash) {
-        int error;
-        int whole;
-
-        slash = strchr(slash + 1, '/');
-        whole = !slash;
-        snprintf(part, sizeof(part), "%.*s", whole ? (int)strlen(path) : (int)(slash - path), path);
-        if (access(part, X_OK) == 0) {
-            continue;
-        }
-        error = errno;
-        blame_link(launch, part, depth);
-        give_up(launch, 2, WSGI_EXIT_EXEC,
-                "cannot execute %s as user id %lu, group id %lu: %s %s: %s",
-                launch->group->interpreter, (unsigned long)geteuid(), (unsigned long)getegid(),
-                part, whole ? "cannot be executed" : "cannot be passed", strerror(error));
+    if (wsgi_walk(path, X_OK, words, sizeof(words)) != 0) {
+        wsgi_launch_give_up(
+            launch, WSGI_EXIT_EXEC, "cannot execute %s as user id %lu, group id %lu: %s",
+            launch->group->interpreter, (unsigned long)geteuid(), (unsigned long)getegid(), words);
     }
 }
 
@@ -491,7 +356,7 @@ static char **make_arguments(const struct wsgi_launch *launch)
     struct arguments arguments = {calloc(room, sizeof(char *)), 0};
 
     if (!arguments.list) {
-        give_up(launch, 2, WSGI_EXIT_EXEC, "no memory for its command line");
+        wsgi_launch_give_up(launch, WSGI_EXIT_EXEC, "no memory for its command line");
     }
     add(&arguments, group->interpreter);
     add_options(&arguments, settings, group);
@@ -509,10 +374,12 @@ static void __attribute__((noreturn)) run_interpreter(const struct wsgi_launch *
 
     execv(group->interpreter, make_arguments(launch));
     error = errno;
-    blame_path(launch, group->interpreter, 0);
-    give_up(launch, 2, WSGI_EXIT_EXEC, "cannot execute %s: %s%s", group->interpreter,
-            strerror(error),
-            error == ENOENT ? " (the loader or script interpreter it asks for is missing)" : "");
+    blame_path(launch, group->interpreter);
+    wsgi_launch_give_up(
+        launch, WSGI_EXIT_EXEC, "cannot execute %s: %s%s", group->interpreter, strerror(error),
+        error == ENOENT   ? " (the loader or script interpreter it asks for is missing)"
+        : error == EAGAIN ? " (its user has as many processes as RLIMIT_NPROC allows)"
+                          : "");
 }
 
 static void __attribute__((noreturn)) become_daemon(const struct wsgi_launch *launch, int block)
@@ -522,16 +389,18 @@ static void __attribute__((noreturn)) become_daemon(const struct wsgi_launch *la
 
     reset_signals();
     arrange_descriptors(launch, block);
-    set_priority(launch);
+    wsgi_identity_set_priority(launch);
+    correct_environment(launch, is_root); /* env-file= is root's to read */
     if (is_root) {
-        drop_privileges(launch);
+        wsgi_identity_take(launch);
     }
-    enter_directory(launch, is_root && group->uid != launch->settings->apache_uid);
+    wsgi_identity_enter_home(launch, is_root && group->uid != launch->settings->apache_uid);
     if (group->umask >= 0) {
         umask((mode_t)group->umask);
     }
-    correct_environment(launch, is_root);
-    set_limits(launch);
+    wsgi_identity_set_limits(launch);
+    wsgi_identity_seal(launch);
+    wsgi_identity_tell(launch);
     run_interpreter(launch);
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 #include "ends.h"
 #include "log.h"
 #include "plans.h"
+#include "services.h"
 #include "spawn.h"
 #include "../wire/launch.h"
 
@@ -103,6 +105,8 @@ int wsgi_minder_reap(struct wsgi_minder *minder, pid_t pid, int status, apr_time
     wsgi_end_describe(how, sizeof(how), status);
     if (wsgi_end_is_planned(&minder->minded[i], status)) {
         wsgi_end_log_planned(minder, i, how, now);
+    } else if (wsgi_service_is(minder) && WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+        wsgi_service_returned(minder, i, now);
     } else {
         ended_by_surprise(minder, i, how, wsgi_end_level(status), now);
         wsgi_renewal_ended(minder, i, how, now);
@@ -250,6 +254,10 @@ apr_time_t wsgi_minder_tick(struct wsgi_minder *minder, apr_time_t now)
 void wsgi_minder_retire(struct wsgi_minder *minder, apr_time_t now)
 {
     minder->retired = now;
+    /* The next generation waits for that. */
+    if (wsgi_service_is(minder)) {
+        wsgi_minder_stop_all(minder, "another server generation took over", now);
+    }
 }
 
 void wsgi_minder_drain_all(struct wsgi_minder *minder, const char *why, apr_time_t now)

@@ -41,7 +41,8 @@ struct wsgi_minded {
 struct wsgi_place {
     int slot; /* -1: empty */
     apr_time_t not_before;
-    int failures; /* early ends in a row */
+    int failures;           /* early ends in a row */
+    apr_time_t waits_since; /* a service: for the end of its former process; 0: it does not */
 };
 
 struct wsgi_minder {

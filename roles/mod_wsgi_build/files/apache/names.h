@@ -24,6 +24,7 @@ struct wsgi_target {
     int script_reloading;
     const char *connection_id;  /* Apache's log id before any line of ours made one, or NULL */
     const char *handler_script; /* file of the WSGIHandlerScript, NULL for a plain script */
+    const char *root;           /* the daemon's chroot, NULL without one */
     int in_main; /* the main-interpreter rule: runs in the main interpreter of its daemon */
 };
 

@@ -7,6 +7,7 @@
 
 #include "ends.h"
 #include "log.h"
+#include "services.h"
 #include "spawn.h"
 #include "../wire/launch.h"
 
@@ -162,6 +163,10 @@ void wsgi_plan_replace(struct wsgi_minder *minder, int index, enum wsgi_why why,
 {
     struct wsgi_minded *minded = &minder->minded[index];
 
+    if (wsgi_service_is(minder)) { /* must not run twice: the next one waits for its end */
+        wsgi_plan_stop(minder, index, why, NULL, now);
+        return;
+    }
     if (is_useless(why)) {
         give_up(minder, index, why, now);
         return;

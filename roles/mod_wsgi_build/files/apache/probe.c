@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "probe.h"
 
+#include "../wire/walk.h"
+
 #include "apr_strings.h"
 #include "http_core.h"
 #include "unixd.h"
@@ -8,7 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -18,53 +19,13 @@
 #define ANSWER_TIMEOUT 5000 /* ms; a path on a dead network file system never answers */
 #define GROUPS_MAX 1024
 
-#define LINKS_MAX 16
-
 enum what { NOTHING, BECOME_USER, HOME, INTERPRETER, MARKER, LIBRARY, ENGINE };
 
 struct answer {
     int what; /* enum what: the first thing that cannot be done */
     int error;
-    char part[1024]; /* the first part of the path that stands in the way, "" when not known */
+    char words[1024]; /* which part of the path stands in the way, "" when not known */
 };
-
-static void blame(const char *path, int mode, int depth, struct answer *answer);
-
-/* A link: what it leads to is walked as well. */
-static void blame_link(const char *path, int mode, int depth, struct answer *answer)
-{
-    char target[PATH_MAX], whole[2 * PATH_MAX];
-    ssize_t size = readlink(path, target, sizeof(target) - 1);
-    const char *slash = strrchr(path, '/');
-
-    if (size <= 0 || depth >= LINKS_MAX || slash == NULL)
-        return;
-    target[size] = '\0';
-    if (target[0] == '/')
-        apr_snprintf(whole, sizeof(whole), "%s", target);
-    else
-        apr_snprintf(whole, sizeof(whole), "%.*s/%s", (int)(slash - path), path, target);
-    blame(whole, mode, depth + 1, answer);
-}
-
-/* Walks a path and notes the first part that cannot be passed. */
-static void blame(const char *path, int mode, int depth, struct answer *answer)
-{
-    char part[2 * PATH_MAX];
-    const char *slash = path;
-
-    while (slash != NULL && answer->part[0] == '\0') {
-        slash = strchr(slash + 1, '/');
-        apr_snprintf(part, sizeof(part), "%.*s",
-                     slash != NULL ? (int)(slash - path) : (int)strlen(path), path);
-        if (access(part, slash != NULL ? X_OK : mode) == 0)
-            continue;
-        blame_link(part, slash != NULL ? X_OK : mode, depth, answer);
-        if (answer->part[0] == '\0')
-            apr_cpystrn(answer->part, part, sizeof(answer->part));
-        return;
-    }
-}
 
 /* 0 when `path` can be used so, or is not there. */
 static int cannot(const char *path, int mode, enum what what, struct answer *answer)
@@ -75,7 +36,7 @@ static int cannot(const char *path, int mode, enum what what, struct answer *ans
         return 0;
     answer->what = (int)what;
     answer->error = errno;
-    blame(path, mode, 0, answer);
+    wsgi_walk(path, mode, answer->words, sizeof(answer->words));
     return 1;
 }
 
@@ -87,7 +48,7 @@ struct paths {
 
 static void ask(const struct wsgi_group *group, const struct paths *paths, struct answer *answer)
 {
-    if (cannot(group->home, X_OK, HOME, answer) ||
+    if (cannot(group->home, X_OK, HOME, answer) || group->python == NULL ||
         cannot(group->interpreter, X_OK, INTERPRETER, answer) ||
         cannot(paths->marker, R_OK, MARKER, answer) ||
         cannot(paths->library, R_OK | X_OK, LIBRARY, answer))
@@ -182,9 +143,9 @@ static const char *reason(apr_pool_t *pool, const struct answer *answer, const c
 {
     const char *error = apr_psprintf(pool, "%s (errno %d)", strerror(answer->error), answer->error);
 
-    if (answer->part[0] == '\0' || strcmp(answer->part, path) == 0)
+    if (answer->words[0] == '\0' || strncmp(answer->words, path, strlen(path)) == 0)
         return error;
-    return apr_psprintf(pool, "%s, at %s", error, answer->part);
+    return apr_psprintf(pool, "%s: %s", error, answer->words);
 }
 
 /* One of the paths that the home leads to. */
@@ -273,4 +234,26 @@ const char *wsgi_probe_embedded(apr_pool_t *pool, const char *interpreter,
     group.interpreter = interpreter;
     group.python = python;
     return wsgi_probe_group(pool, &group);
+}
+
+const char *wsgi_probe_sockets(apr_pool_t *pool, const struct wsgi_group *group,
+                               const char *directory)
+{
+    const struct paths none = {NULL, NULL};
+    struct answer answer = {NOTHING, 0, ""};
+    struct wsgi_group apache;
+
+    memset(&apache, 0, sizeof(apache));
+    apache.uid = group->socket_uid;
+    apache.gid = ap_unixd_config.group_id;
+    apache.user_name = apache.uid == ap_unixd_config.user_id ? ap_unixd_config.user_name : NULL;
+    apache.home = directory;
+    if (geteuid() != 0 || apache.uid == (uid_t)-1 || apache.gid == (gid_t)-1)
+        return NULL;
+    if (ask_as_user(&apache, &none, &answer) != 0 || answer.what != HOME)
+        return NULL;
+    return apr_psprintf(pool, "Apache's user %s: %s",
+                        apache.user_name != NULL ? apache.user_name
+                                                 : apr_psprintf(pool, "#%ld", (long)apache.uid),
+                        reason(pool, &answer, directory));
 }

@@ -12,4 +12,9 @@ const char *wsgi_probe_group(apr_pool_t *pool, const struct wsgi_group *group);
 const char *wsgi_probe_embedded(apr_pool_t *pool, const char *interpreter,
                                 const struct wsgi_python *python);
 
+/* Whether Apache's processes can come to the sockets in `directory`. NULL, or what is in the way.
+ */
+const char *wsgi_probe_sockets(apr_pool_t *pool, const struct wsgi_group *group,
+                               const char *directory);
+
 #endif

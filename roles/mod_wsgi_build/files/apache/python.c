@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "python.h"
 
+#include "jail.h"
+
 #include "venv.h"
 
 #include "http_config.h"
@@ -439,9 +441,11 @@ static const char *no_engine(apr_pool_t *pool, const struct wsgi_pythons *python
 
 /* What belongs to the interpreter at hand. */
 static const char *resolve_engine(apr_pool_t *pool, const struct wsgi_pythons *pythons,
-                                  const char *interpreter, const struct wsgi_python **python)
+                                  const char *jail, const char *interpreter,
+                                  const struct wsgi_python **python)
 {
     const char *root = root_of(pool, interpreter);
+    const char *inside;
     struct wsgi_venv venv;
     /* Python itself looks beside its program first. */
     const char *problem = wsgi_venv_read(pool, ap_make_dirstr_parent(pool, interpreter), &venv);
@@ -453,14 +457,16 @@ static const char *resolve_engine(apr_pool_t *pool, const struct wsgi_pythons *p
         return problem;
     if (realpath(interpreter, real) == NULL)
         return apr_psprintf(pool, "%s: %s", interpreter, strerror(errno));
-    *python = find_engine(pythons, real);
+    /* A link inside may well lead to a path that means the same outside. */
+    inside = wsgi_jail_inside(jail, real);
+    *python = find_engine(pythons, inside != NULL ? inside : real);
     if (*python == NULL)
         return no_engine(pool, pythons, &venv, root, interpreter, real);
     return check_version(pool, root, &venv, *python);
 }
 
 const char *wsgi_python_resolve(apr_pool_t *pool, const struct wsgi_pythons *pythons,
-                                const char *home, const char **interpreter,
+                                const char *root, const char *home, const char **interpreter,
                                 const struct wsgi_python **python)
 {
     const char *problem = NULL;
@@ -471,9 +477,13 @@ const char *wsgi_python_resolve(apr_pool_t *pool, const struct wsgi_pythons *pyt
         *interpreter = pythons->standard->interpreter;
         *python = pythons->standard;
     } else {
+        if (root != NULL)
+            home = apr_pstrcat(pool, root, home, NULL);
         *interpreter = find_interpreter(pool, pythons, home, &problem);
         if (problem == NULL)
-            problem = resolve_engine(pool, pythons, *interpreter, python);
+            problem = resolve_engine(pool, pythons, root, *interpreter, python);
+        if (problem == NULL)
+            *interpreter = wsgi_jail_inside(root, *interpreter);
     }
     if (problem != NULL)
         return problem;

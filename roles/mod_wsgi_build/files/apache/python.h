@@ -17,9 +17,10 @@ struct wsgi_pythons {
 const struct wsgi_pythons *wsgi_python_read(apr_pool_t *pool);
 
 /* The interpreter to run (as the home names it, so that a venv stays one) and its engine. `home`
- * NULL is the default interpreter. NULL when found, else what is wrong and what to do. */
+ * NULL is the default interpreter; with a `root` directory it is a path inside of that, and so is
+ * the interpreter found. NULL when found, else what is wrong and what to do. */
 const char *wsgi_python_resolve(apr_pool_t *pool, const struct wsgi_pythons *pythons,
-                                const char *home, const char **interpreter,
+                                const char *root, const char *home, const char **interpreter,
                                 const struct wsgi_python **python);
 
 /* Embedded mode: a home that is no venv becomes Python's prefix, so the standard library has to be

@@ -238,6 +238,24 @@ static int look_for_unknown(void *context, const struct place *place)
     return 0;
 }
 
+/* threads=0: whatever is sent there gets 503. */
+static int look_for_service(void *context, const struct place *place)
+{
+    const struct search *search = context;
+    const struct wsgi_group *group = wsgi_group_find(search->settings->groups, place->name);
+
+    if (group != NULL && group->threads == 0)
+        wsgi_config_note(
+            search->settings, group->server, APLOG_WARNING,
+            apr_psprintf(search->pool,
+                         "%s %s (%s): process group \"%s\" (%s) has threads=0 and takes no "
+                         "requests, they are answered with 503; give it threads, or name another "
+                         "group here",
+                         place->directive, place->argument, place->where, group->name,
+                         group->where));
+    return 0;
+}
+
 static int look_for_use(void *context, const struct place *place)
 {
     const struct search *search = context;
@@ -340,6 +358,7 @@ void wsgi_resolve_doubts(apr_pool_t *pool, server_rec *main_server)
         .pool = pool, .settings = wsgi_config_settings(main_server), .main_server = main_server};
 
     each_place(search.settings, look_for_unknown, &search);
+    each_place(search.settings, look_for_service, &search);
     doubt_unused(&search);
     doubt_embedded(&search);
 }

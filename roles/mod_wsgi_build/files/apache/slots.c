@@ -176,6 +176,9 @@ static const char *make_slot(apr_pool_t *pool, struct wsgi_slot *slot,
     if (make_board(slot) < 0) {
         return system_error(pool, "cannot make a board", NULL);
     }
+    if (group->threads == 0) {
+        return NULL; /* a service: nobody is to connect */
+    }
     return make_listener(pool, slot, group, settings);
 }
 

@@ -9,9 +9,11 @@
 #include "launch.h"
 #include "log.h"
 #include "plans.h"
+#include "services.h"
 
 #define WSGI_DELAY_MAX 60 /* s between two starts at most */
 #define WSGI_TICK apr_time_from_sec(1)
+#define WSGI_TICK_TURN apr_time_from_msec(50) /* nobody tells of the end of another's service */
 
 unsigned wsgi_spawn_delay(struct wsgi_place *place, apr_time_t now)
 {
@@ -31,7 +33,7 @@ void wsgi_spawn_at_once(struct wsgi_place *place, apr_time_t now)
 }
 
 /* -1 with errno; everything is closed again. */
-static pid_t launch_into(struct wsgi_minder *minder, int index, uint32_t epoch)
+static pid_t launch_into(struct wsgi_minder *minder, int index, uint32_t epoch, int listener)
 {
     struct wsgi_minded *minded = &minder->minded[index];
     const struct wsgi_slot *slot = &minder->slots->slot[index];
@@ -41,7 +43,7 @@ static pid_t launch_into(struct wsgi_minder *minder, int index, uint32_t epoch)
                                  .renewal = minder->renewal,
                                  .epoch = epoch,
                                  .server = minder->slots->owner_pid,
-                                 .listener = slot->listener,
+                                 .listener = listener,
                                  .board = slot->board_fd};
     int pair[2];
     pid_t pid;
@@ -81,11 +83,12 @@ static void clear_minded(struct wsgi_minded *minded)
     minded->heir = -1;
 }
 
-static void start_into(struct wsgi_minder *minder, int index, int place, apr_time_t now)
+static void start_into(struct wsgi_minder *minder, int index, int place, int listener,
+                       apr_time_t now)
 {
     struct wsgi_minded *minded = &minder->minded[index];
     uint32_t epoch = wsgi_slots_next_epoch(minder->slots);
-    pid_t pid = launch_into(minder, index, epoch);
+    pid_t pid = launch_into(minder, index, epoch, listener);
 
     if (pid < 0) {
         int error = errno;
@@ -126,6 +129,21 @@ static int find_empty(const struct wsgi_minder *minder)
     return best;
 }
 
+/* 0: it is not its turn yet. */
+static int start_service(struct wsgi_minder *minder, int index, int place, apr_time_t now)
+{
+    int turn;
+
+    if (!wsgi_service_take_turn(minder, place, now, &turn)) {
+        return 0;
+    }
+    start_into(minder, index, place, turn, now);
+    if (turn >= 0) {
+        close(turn);
+    }
+    return 1;
+}
+
 apr_time_t wsgi_spawn_due(struct wsgi_minder *minder, apr_time_t now)
 {
     apr_time_t next = now + WSGI_TICK;
@@ -147,7 +165,11 @@ apr_time_t wsgi_spawn_due(struct wsgi_minder *minder, apr_time_t now)
             wsgi_plan_make_way(minder, now);
             break;
         }
-        start_into(minder, empty, i, now);
+        if (!wsgi_service_is(minder)) {
+            start_into(minder, empty, i, minder->slots->slot[empty].listener, now);
+        } else if (!start_service(minder, empty, i, now)) {
+            next = now + WSGI_TICK_TURN;
+        }
     }
     return next;
 }

@@ -18,6 +18,7 @@
 #include "keeper.h"
 #include "learned.h"
 #include "log.h"
+#include "services.h"
 #include "slots.h"
 #include "stale.h"
 
@@ -428,7 +429,7 @@ static int make_all_slots(struct parent *p)
         struct wsgi_group *group = APR_ARRAY_IDX(p->groups, i, struct wsgi_group *);
         const char *error = NULL;
 
-        if (group->broken || group->threads == 0) {
+        if (group->broken) {
             continue;
         }
         group->slots = wsgi_slots_create(p->pconf, group, p->generation, p->settings, &error);
@@ -490,6 +491,7 @@ apr_status_t wsgi_supervisor_start(apr_pool_t *pconf, server_rec *main_server,
     if (p->generation == 0) {
         wsgi_stale_remove(pconf, main_server, settings->socket_prefix);
     }
+    wsgi_services_prepare();
     if (make_all_slots(p) > 0) {
         result = make_pipes(p) < 0 ? errno : fork_supervisor(p, 0);
         if (result != APR_SUCCESS) {
@@ -519,6 +521,7 @@ void wsgi_supervisor_child_init(apr_pool_t *pchild)
         parent->life[0] = -1;
     }
     close_slots(parent, 0);
+    wsgi_services_child_init();
     wsgi_learned_unmap(parent->settings->learned);
     parent = NULL;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vars.h"
 
+#include "jail.h"
+
 #include "config.h"
 #include "hint.h"
 #include "log.h"
@@ -121,7 +123,18 @@ static void put_headers(struct wsgi_vars_writer *writer, request_rec *r, int pas
 
 /* ---- server and client ----------------------------------------------------------------------- */
 
-static void put_server(struct wsgi_vars_writer *writer, request_rec *r)
+/* A path as it is called inside of the daemon's chroot; without one as it is. */
+static void put_path(struct wsgi_vars_writer *writer, enum wsgi_name id,
+                     const struct wsgi_target *target, const char *path)
+{
+    const char *inside = path != NULL ? wsgi_jail_inside(target->root, path) : NULL;
+
+    if (inside != NULL)
+        put(writer, id, inside);
+}
+
+static void put_server(struct wsgi_vars_writer *writer, request_rec *r,
+                       const struct wsgi_target *target)
 {
     const char *root = ap_context_document_root(r);
     const char *prefix = ap_context_prefix(r);
@@ -132,7 +145,7 @@ static void put_server(struct wsgi_vars_writer *writer, request_rec *r)
     put(writer, WSGI_NAME_SERVER_PORT, apr_psprintf(r->pool, "%u", ap_get_server_port(r)));
     if (r->server->server_admin != NULL)
         put(writer, WSGI_NAME_SERVER_ADMIN, r->server->server_admin);
-    put(writer, WSGI_NAME_DOCUMENT_ROOT, ap_document_root(r));
+    put_path(writer, WSGI_NAME_DOCUMENT_ROOT, target, ap_document_root(r));
     put(writer, WSGI_NAME_REQUEST_SCHEME, ap_http_scheme(r));
     put(writer, WSGI_NAME_CONTEXT_PREFIX, prefix != NULL ? prefix : "");
     if (root != NULL)
@@ -240,7 +253,7 @@ static void put_request(struct wsgi_vars_writer *writer, request_rec *r,
     put(writer, WSGI_NAME_REQUEST_URI, request_uri(r));
     put(writer, WSGI_NAME_SCRIPT_NAME, target->script_name);
     put(writer, WSGI_NAME_PATH_INFO, target->path_info);
-    put(writer, WSGI_NAME_SCRIPT_FILENAME, r->filename);
+    put_path(writer, WSGI_NAME_SCRIPT_FILENAME, target, r->filename);
     put_redirect(writer, r);
 }
 
@@ -356,19 +369,21 @@ static void put_listener(struct wsgi_vars_writer *writer, const request_rec *r)
 static void put_script(struct wsgi_vars_writer *writer, request_rec *r,
                        const struct wsgi_target *target)
 {
+    const char *script = target->handler_script != NULL ? target->handler_script : r->filename;
+    const char *inside = wsgi_jail_inside(target->root, script);
+    const char *resource = wsgi_jail_inside(target->root, r->filename);
     apr_finfo_t found = {0};
 
+    wsgi_vars_put_text(writer, WSGI_PARAM_SCRIPT, inside != NULL ? inside : script);
     if (target->handler_script == NULL) {
-        wsgi_vars_put_text(writer, WSGI_PARAM_SCRIPT, r->filename);
         wsgi_vars_put_number(writer, WSGI_PARAM_SCRIPT_MTIME, r->finfo.mtime);
         return;
     }
-    if (apr_stat(&found, target->handler_script, APR_FINFO_MTIME, r->pool) != APR_SUCCESS)
+    if (apr_stat(&found, script, APR_FINFO_MTIME, r->pool) != APR_SUCCESS)
         found.mtime = 0;
-    wsgi_vars_put_text(writer, WSGI_PARAM_SCRIPT, target->handler_script);
     wsgi_vars_put_number(writer, WSGI_PARAM_SCRIPT_MTIME, found.mtime);
-    wsgi_vars_put_text(writer, WSGI_PARAM_HANDLER_SCRIPT, target->handler_script);
-    wsgi_vars_put_text(writer, WSGI_PARAM_RESOURCE, r->filename);
+    wsgi_vars_put_text(writer, WSGI_PARAM_HANDLER_SCRIPT, inside != NULL ? inside : script);
+    wsgi_vars_put_text(writer, WSGI_PARAM_RESOURCE, resource != NULL ? resource : r->filename);
 }
 
 static void put_parameters(struct wsgi_vars_writer *writer, request_rec *r,
@@ -402,7 +417,7 @@ int wsgi_vars_build(request_rec *r, const struct wsgi_target *target, int has_bo
     wsgi_vars_begin(writer);
     put_environment(writer, r, &view);
     put_headers(writer, r, target->pass_authorization, &view);
-    put_server(writer, r);
+    put_server(writer, r, target);
     put_client(writer, r);
     put_request(writer, r, target);
     put_view(writer, target, &view);
@@ -551,7 +566,7 @@ static void put_dispatch(struct wsgi_vars_writer *writer, request_rec *r,
     look_at_proxies(r, &view);
     put_environment(writer, r, &view);
     put_headers(writer, r, target->pass_authorization, &view);
-    put_server(writer, r);
+    put_server(writer, r, target);
     put_client(writer, r);
     put_request(writer, r, target);
     put_view(writer, target, &view);

@@ -163,7 +163,7 @@ void wsgi_layers_resolve(const char *reported, int is_main, int log, struct wsgi
 {
     layers->restrict_stdin = flag_of(reported, WSGI_SCOPE_RESTRICT_STDIN, 0);
     layers->restrict_stdout = flag_of(reported, WSGI_SCOPE_RESTRICT_STDOUT, 0);
-    layers->restrict_signal = flag_of(reported, WSGI_SCOPE_RESTRICT_SIGNAL, 1);
+    layers->restrict_signal = flag_of(reported, WSGI_SCOPE_RESTRICT_SIGNAL, !wsgi_is_service());
     layers->own_gil = resolve_own_gil(reported, is_main, log);
     layers->switch_interval = resolve_interval(reported, is_main, layers->own_gil, log);
 }

@@ -143,6 +143,33 @@ static int preload_one(struct wsgi_preload *script)
     return ask_supervisor(&order, &note);
 }
 
+/* On the main thread, whichever interpreter it is: where programs expect to be. */
+int wsgi_script_run(const char *group, const char *path)
+{
+    struct wsgi_interp *interp = wsgi_interp_get(group);
+    struct wsgi_thread *thread = wsgi_thread_self();
+    struct wsgi_outcome outcome;
+    PyObject *module;
+    int reload = 0;
+
+    if (interp == NULL || thread == NULL || wsgi_interp_attach(interp, thread) != 0) {
+        wsgi_log(WSGI_LOG_CRIT, NULL,
+                 "WSGI0040: service script %s is not run: no interpreter can be made for "
+                 "application group '%s': %s",
+                 path, group, wsgi_interp_problem());
+        return -1;
+    }
+    memset(&outcome, 0, sizeof outcome);
+    module = wsgi_script_module(interp, path, 0, 0, &reload, &outcome);
+    /* SystemExit is how it is told to end. */
+    if (module == NULL && outcome.code != WSGI_CODE_SCRIPT_EXIT)
+        wsgi_log_attached(WSGI_LOG_ERR, "WSGI%04u: %s", preload_code(outcome.code), outcome.cause);
+    Py_XDECREF(module);
+    wsgi_stream_flush_thread(thread);
+    wsgi_interp_detach();
+    return module != NULL || outcome.code == WSGI_CODE_SCRIPT_EXIT ? 0 : -1;
+}
+
 int wsgi_script_preload_all(void)
 {
     struct wsgi_settings *settings = &wsgi_process.settings;

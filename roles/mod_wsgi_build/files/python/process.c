@@ -279,7 +279,7 @@ int wsgi_settings_load(struct wsgi_settings *settings, const void *block, size_t
                         var.id);
     if (more != 0)
         return fail(error, error_size, "the launch block is malformed");
-    if (settings->threads < 1 || settings->processes < 1)
+    if (settings->threads < 0 || settings->processes < 1) /* 0: a service */
         return fail(error, error_size, "the launch block asks for %lld threads in %lld processes",
                     (long long)settings->threads, (long long)settings->processes);
     return 0;

@@ -134,6 +134,12 @@ struct wsgi_process {
 
 extern struct wsgi_process wsgi_process;
 
+/* threads=0 (service.c). An embedded Python always has threads. */
+static inline int wsgi_is_service(void)
+{
+    return wsgi_process.settings.threads == 0;
+}
+
 /* Copies and decodes a launch block. 0, or -1 with one line in `error`. */
 int wsgi_settings_load(struct wsgi_settings *settings, const void *block, size_t size, char *error,
                        size_t error_size);

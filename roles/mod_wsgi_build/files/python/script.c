@@ -25,6 +25,7 @@
 #include "run.h"
 #include "serve.h"
 #include "stream.h"
+#include "../wire/walk.h"
 
 #define SCRIPT_MAX (64 << 20) /* bytes of a script file */
 
@@ -286,6 +287,12 @@ static int read_source(const char *path, struct source *source)
 
 /* ---- loading ------------------------------------------------------------- */
 
+/* That is how a service is told to end. */
+static int is_expected_exit(uint16_t code)
+{
+    return code == WSGI_CODE_SCRIPT_EXIT && wsgi_is_service();
+}
+
 /* The traceback goes to the log; that of a script that is loaded before any request in a daemon to
  * the supervisor, which knows who else has met it. */
 static void tell_failure(struct wsgi_interp *interp, PyObject *error)
@@ -309,9 +316,10 @@ static int fail_pending(struct wsgi_interp *interp, struct wsgi_outcome *outcome
 
     if (error != NULL) {
         wsgi_error_describe(error, text, sizeof text);
-        tell_failure(interp, error);
         if (code == WSGI_CODE_SCRIPT_RAISED && PyErr_GivenExceptionMatches(error, PyExc_SystemExit))
             code = WSGI_CODE_SCRIPT_EXIT;
+        if (!is_expected_exit(code))
+            tell_failure(interp, error);
         Py_DECREF(error);
     }
     wsgi_outcome_fail(outcome, 500, code, format, path, text);
@@ -435,6 +443,21 @@ static PyObject *run_source(struct wsgi_interp *interp, struct wsgi_script *scri
     return module;
 }
 
+/* What stands in the way may be far from the script. */
+static void fail_unreadable(struct wsgi_outcome *outcome, const char *path, int problem)
+{
+    char words[512];
+
+    if (problem == EACCES && wsgi_walk(path, R_OK, words, sizeof words) != 0)
+        wsgi_outcome_fail(outcome, 500, WSGI_CODE_SCRIPT_UNREADABLE,
+                          "script %s cannot be read: user id %ld %s; let that user in, or move the "
+                          "script",
+                          path, (long)geteuid(), words);
+    else
+        wsgi_outcome_fail(outcome, 500, WSGI_CODE_SCRIPT_UNREADABLE, "script %s cannot be read: %s",
+                          path, strerror(problem));
+}
+
 static void has_loaded(struct wsgi_script *script, int64_t mtime)
 {
     struct wsgi_tidings note;
@@ -467,8 +490,7 @@ static PyObject *load(struct wsgi_interp *interp, struct wsgi_script *script,
             fail_pending(interp, outcome, WSGI_CODE_SCRIPT_UNREADABLE,
                          "script %s cannot be read: %s", script->path);
         else
-            wsgi_outcome_fail(outcome, 500, WSGI_CODE_SCRIPT_UNREADABLE,
-                              "script %s cannot be read: %s", script->path, strerror(errno));
+            fail_unreadable(outcome, script->path, errno);
         return NULL;
     }
     module = run_source(interp, script, &source, outcome);

@@ -50,6 +50,9 @@ int wsgi_script_preload_all(void);
 /* Daemon: this state of a file cannot be loaded, so what is loaded of it stays. */
 void wsgi_script_keep(const char *path, int64_t mtime);
 
+/* Main thread, detached: one script of a service. 0: it has returned, or left by SystemExit. */
+int wsgi_script_run(const char *group, const char *path);
+
 /* The loading lock of an interpreter, attached before and after. */
 void wsgi_script_lock(struct wsgi_interp *interp);
 void wsgi_script_unlock(struct wsgi_interp *interp);

@@ -27,6 +27,7 @@
 #include "interp.h"
 #include "monitor.h"
 #include "script.h"
+#include "service.h"
 #include "stream.h"
 
 #define LAUNCH_MAX (16 << 20) /* bytes of a launch block */
@@ -378,7 +379,7 @@ static void on_signal(int number)
 
 /* SIGHUP and SIGUSR2 are caught also when nobody asked for them: what the application executes
  * would inherit an ignored signal. */
-static void catch_signals(void)
+void wsgi_daemon_catch_signals(void)
 {
     static const int numbers[] = {SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGHUP, SIGXCPU};
     struct sigaction action;
@@ -528,8 +529,7 @@ static void look_after_httpd(struct wsgi_daemon *daemon)
         obey_stop(daemon, WSGI_WHY_SHUTDOWN);
 }
 
-/* One message of the supervisor. 0: its end is closed. */
-static int take_control(struct wsgi_daemon *daemon)
+int wsgi_daemon_take_control(struct wsgi_daemon *daemon)
 {
     struct note_message message;
     ssize_t count = recv(WSGI_FD_CONTROL, &message, sizeof message, MSG_DONTWAIT);
@@ -592,7 +592,7 @@ static void wait_once(struct wsgi_daemon *daemon, int *control)
         return;
     if (waits[0].revents && read(daemon->wake_main, &count, sizeof count) < 0)
         return;
-    if (waits[1].revents && !take_control(daemon))
+    if (waits[1].revents && !wsgi_daemon_take_control(daemon))
         *control = -1;
     /* It serves on until another one is ready; then the supervisor tells it to drain. */
     why = __atomic_exchange_n(&daemon->leave_signal, 0, __ATOMIC_ACQ_REL);
@@ -633,7 +633,7 @@ static void close_connections(struct wsgi_daemon *daemon)
     }
 }
 
-static void tell_stopping(struct wsgi_daemon *daemon)
+void wsgi_daemon_tell_stopping(struct wsgi_daemon *daemon)
 {
     const char *reason = __atomic_load_n(&daemon->reason, __ATOMIC_ACQUIRE);
 
@@ -651,7 +651,7 @@ static int run_until_end(struct wsgi_daemon *daemon)
     wsgi_monitor_ending();
     while (!wsgi_dispatch_end(daemon))
         wait_once(daemon, &control);
-    tell_stopping(daemon);
+    wsgi_daemon_tell_stopping(daemon);
     stop_workers(daemon);
     while (__atomic_load_n(&daemon->workers_left, __ATOMIC_ACQUIRE) > wsgi_monitor_stuck())
         wait_once(daemon, &control);
@@ -660,7 +660,7 @@ static int run_until_end(struct wsgi_daemon *daemon)
         wsgi_workers_join(daemon);
     while (!wsgi_helper_end())
         wait_once(daemon, &control);
-    tell_stopping(daemon); /* in interpreters that a last request made */
+    wsgi_daemon_tell_stopping(daemon); /* in interpreters that a last request made */
     close_connections(daemon);
     return is_whole;
 }
@@ -673,7 +673,7 @@ static int start_work(struct wsgi_daemon *daemon)
     wsgi_process.delegate_create = order_interp;
     if (wsgi_script_preload_all() != 0)
         _exit(0); /* another process serves, with the former code */
-    catch_signals();
+    wsgi_daemon_catch_signals();
     __atomic_store_n(&wsgi_process.up, 1, __ATOMIC_RELEASE);
     problem = wsgi_workers_start(daemon, (int)settings->threads);
     if (problem != 0)
@@ -689,10 +689,10 @@ static int start_work(struct wsgi_daemon *daemon)
 
 /* Attached. A thread of the application, or one that serves a request which does not end, outlives
  * its interpreter: Python's own end would abort. */
-static void leave_without_finalising(void)
+static void leave_without_finalising(int status)
 {
     wsgi_interp_run_exit_hooks();
-    _exit(0);
+    _exit(status);
 }
 
 static PyObject *refuse(const char *error)
@@ -711,7 +711,7 @@ PyObject *wsgi_serve(PyObject *module, PyObject *unused)
 {
     struct wsgi_daemon *daemon;
     char error[512] = "";
-    int result, is_whole = 1;
+    int result = 0, status = 0, is_whole = 1;
 
     (void)module;
     (void)unused;
@@ -721,16 +721,17 @@ PyObject *wsgi_serve(PyObject *module, PyObject *unused)
         return refuse(error);
     daemon = wsgi_process.daemon;
     wsgi_process.main_state = PyEval_SaveThread();
-    result = start_work(daemon);
-    if (result == 0)
+    if (wsgi_process.settings.threads == 0)
+        status = wsgi_service_run(daemon);
+    else if ((result = start_work(daemon)) == 0)
         is_whole = run_until_end(daemon);
     wsgi_thread_end();
     PyEval_RestoreThread(wsgi_process.main_state);
     if (result != 0)
         return refuse("no worker can be made");
     if (wsgi_process.settings.flags & WSGI_PROCESS_KEEP_INTERPRETERS)
-        _exit(0); /* WSGIDestroyInterpreter Off */
+        _exit(status); /* WSGIDestroyInterpreter Off */
     if (wsgi_interp_end_all() != 0 || !is_whole)
-        leave_without_finalising();
-    Py_RETURN_NONE;
+        leave_without_finalising(status);
+    return PyLong_FromLong(status);
 }

@@ -27,10 +27,12 @@ struct wsgi_daemon {
     int accept_stalled;  /* accept() ran out of descriptors: the main thread tries again */
     int64_t reload_told; /* when the supervisor was told last, steady clock; atomic */
     int64_t unfit_told;
-    int refusing;       /* a request cannot be served here any more: another process takes it */
-    int leaving;        /* enum wsgi_why that the supervisor was told, 0: none; atomic */
-    int spent;          /* it has served maximum-requests, which the supervisor knows */
-    const char *reason; /* why this process ends: the first one that was noted; atomic */
+    int refusing;         /* a request cannot be served here any more: another process takes it */
+    int leaving;          /* enum wsgi_why that the supervisor was told, 0: none; atomic */
+    int spent;            /* it has served maximum-requests, which the supervisor knows */
+    const char *reason;   /* why this process ends: the first one that was noted; atomic */
+    int64_t refusal_told; /* when a foreign user's connection was last told of; atomic */
+    unsigned refusals_untold;
     int connections_open;
     int connections_new; /* of these, the ones that have not said HELLO yet */
     int stop_signal;     /* set by the signal handler */
@@ -94,6 +96,11 @@ void wsgi_daemon_refuse(void);
 /* Tells the supervisor something (enum wsgi_control_type); `why` as enum wsgi_why, else 0. */
 void wsgi_daemon_tell(uint32_t type, uint32_t why);
 
+/* What the main thread of any daemon does. */
+void wsgi_daemon_catch_signals(void);
+/* One message of the supervisor. 0: its end is closed. */
+int wsgi_daemon_take_control(struct wsgi_daemon *daemon);
+void wsgi_daemon_tell_stopping(struct wsgi_daemon *daemon);
 struct wsgi_tidings;
 /* The same about a script (wire/note.h). Those of some types come with each request, and are not
  * sent more often than is good for anything: `told` says when one was sent last, or is NULL. -1: it

@@ -25,7 +25,8 @@
 #include "run.h"
 #include "stream.h"
 
-#define SHED_SHARE 16 /* one in so many connections is closed when there are too many */
+#define REFUSAL_PAUSE 60000 /* milliseconds */
+#define SHED_SHARE 16       /* one in so many connections is closed when there are too many */
 #define STACK_SIZE ((size_t)8 << 20)
 
 /* One request on a connection: the context of the transport. */
@@ -344,7 +345,27 @@ static void serve(struct wsgi_daemon *daemon, struct wsgi_connection *connection
     } while (!wsgi_connection_release(connection));
 }
 
-static int may_connect(int descriptor)
+/* Once a minute: whoever knocks all the time must not fill the disk with it. */
+static void tell_refusal(struct wsgi_daemon *daemon, uid_t uid)
+{
+    int64_t now = wsgi_clock_steady();
+    int64_t told = __atomic_load_n(&daemon->refusal_told, __ATOMIC_ACQUIRE);
+    unsigned before;
+
+    if ((told != 0 && now - told < REFUSAL_PAUSE) ||
+        !__atomic_compare_exchange_n(&daemon->refusal_told, &told, now, 0, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_ACQUIRE)) {
+        __atomic_add_fetch(&daemon->refusals_untold, 1, __ATOMIC_RELAXED);
+        return;
+    }
+    before = __atomic_exchange_n(&daemon->refusals_untold, 0, __ATOMIC_RELAXED);
+    wsgi_log(WSGI_LOG_ERR, NULL,
+             "WSGI%04d: a connection was refused: uid %ld may not connect (%u more since the last "
+             "such line, which comes once a minute)",
+             WSGI_CODE_WIRE_VIOLATION, (long)uid, before);
+}
+
+static int may_connect(struct wsgi_daemon *daemon, int descriptor)
 {
     const struct wsgi_settings *settings = &wsgi_process.settings;
     struct ucred peer;
@@ -358,8 +379,7 @@ static int may_connect(int descriptor)
     for (i = 0; i < settings->peer_count; i++)
         if (settings->peers[i] == peer.uid)
             return 1;
-    wsgi_log(WSGI_LOG_ERR, NULL, "WSGI%04d: a connection was refused: uid %ld may not connect",
-             WSGI_CODE_WIRE_VIOLATION, (long)peer.uid);
+    tell_refusal(daemon, peer.uid);
     return 0;
 }
 
@@ -395,7 +415,7 @@ static void admit(struct wsgi_daemon *daemon, int descriptor)
     struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET};
     struct wsgi_connection *connection;
 
-    if (!may_connect(descriptor)) {
+    if (!may_connect(daemon, descriptor)) {
         close(descriptor);
         return;
     }

@@ -49,7 +49,8 @@ enum wsgi_code {
     WSGI_CODE_GROUP_NO_SCRIPT = 58,
     WSGI_CODE_GROUP_USER_WITHOUT = 59, /* the user is in no group at all */
     WSGI_CODE_GROUP_DENIED = 60,
-    WSGI_CODE_QUEUE_TIMEOUT = 84, /* no worker within queue-timeout -> 504 */
+    WSGI_CODE_OUTSIDE_CHROOT = 81, /* the script is not inside of the daemon's root -> 502 */
+    WSGI_CODE_QUEUE_TIMEOUT = 84,  /* no worker within queue-timeout -> 504 */
     WSGI_CODE_DISPATCH_INTERPRETER = 86,
     WSGI_CODE_INTERPRETER_UNAVAILABLE = 87,
     WSGI_CODE_CALLABLE_MISSING = 89,
@@ -102,10 +103,11 @@ enum wsgi_code {
     WSGI_CODE_EXTENSION_REFUSES = 1022, /* the hint about sub-interpreters */
     WSGI_CODE_REQUEST_TIMEOUT = 1030,   /* mod_wsgi.RequestTimeout ended it -> 504 */
     WSGI_CODE_REQUEST_OVERDUE = 1031,   /* request-timeout is over: 504, or cut */
+    WSGI_CODE_SERVICE = 1050,           /* a request for a group with threads=0 -> 503 */
     WSGI_CODE_STARTUP_TIMEOUT = 1032,   /* no script was loaded in time */
     WSGI_CODE_DEADLOCK = 1033,          /* the GIL could not be had */
     WSGI_CODE_SHUTDOWN_TIMEOUT = 1034,  /* the process did not end in time */
-    WSGI_CODE_REQUEST_STUCK = 1035,     /* likewise, with its stack; its process is replaced */
+    WSGI_CODE_REQUEST_STUCK = 1035,     /* likewise: its stack; its process is replaced */
     WSGI_CODE_OUTPUT_FAILED = 1040      /* an output filter, or a file that became shorter: cut */
 };
 

@@ -19,6 +19,9 @@
 #define WSGI_BLIND_FIRST 100
 #define WSGI_BLIND_LAST 20000
 #define WSGI_UPLOAD_BLOCK WSGI_FRAME_BODY_MAX
+/* ms for the supervisor to see how a process ended. A process closes its connections shortly before
+ * its end can be seen, or else lives on. */
+#define WSGI_END_LIMIT 1000
 
 /* How a step of the pump ended. */
 enum step {
@@ -182,11 +185,29 @@ static const char *daemon_name(const struct wsgi_relay *x)
                : apr_psprintf(x->r->pool, "a daemon process of group '%s'", x->group->name);
 }
 
+/* "daemon process 12 of group 'g' was killed by signal 11 (Segmentation fault)" */
+static const char *daemon_end(const struct wsgi_relay *x)
+{
+    const char *name = daemon_name(x);
+    char words[WSGI_SLOT_END_MAX];
+    int pid = wsgi_slots_await_end(x->group->slots, x->slot, x->connection->epoch, WSGI_END_LIMIT,
+                                   words, sizeof(words));
+
+    if (pid) {
+        return apr_psprintf(x->r->pool, "daemon process %d of group '%s' %s", pid, x->group->name,
+                            words);
+    }
+    return apr_psprintf(x->r->pool,
+                        "%s ended its connection (the supervisor has not told of an end of the "
+                        "process)",
+                        name);
+}
+
 static enum step daemon_died(struct wsgi_relay *x)
 {
     if (x->head_seen) {
         wsgi_outcome_fail(x->outcome, HTTP_BAD_GATEWAY, WSGI_CODE_DIED_IN_BODY,
-                          "%s ended in the middle of its answer", daemon_name(x));
+                          "%s in the middle of its answer", daemon_end(x));
         x->outcome->truncated = 1;
         return STEP_FAILED;
     }
@@ -194,7 +215,7 @@ static enum step daemon_died(struct wsgi_relay *x)
         return STEP_RETRY;
     }
     wsgi_outcome_fail(x->outcome, HTTP_BAD_GATEWAY, WSGI_CODE_DIED_BEFORE_HEAD,
-                      "%s ended before it answered", daemon_name(x));
+                      "%s before it answered", daemon_end(x));
     return STEP_FAILED;
 }
 

@@ -341,6 +341,55 @@ void wsgi_slots_wait_end(struct wsgi_slots *slots)
     atomic_fetch_sub(&slots->shared->waiters, 1);
 }
 
+/* ---- how a process ended ------------------------------------------------- */
+
+void wsgi_slots_tell_end(struct wsgi_slots *slots, int index, pid_t pid, const char *words)
+{
+    struct wsgi_slot_shared *shared = slots->slot[index].shared;
+    struct wsgi_slot_end *end = &shared->end;
+
+    atomic_store(&end->epoch, 0);
+    apr_cpystrn(end->words, words, sizeof(end->words));
+    atomic_store(&end->pid, (int32_t)pid);
+    atomic_store(&end->epoch, atomic_load(&shared->epoch));
+}
+
+/* 0 when it is not written yet, or already the next one's. */
+static int read_end(const struct wsgi_slot_end *end, uint32_t epoch, char *text, size_t size)
+{
+    size_t length = size < sizeof(end->words) ? size : sizeof(end->words);
+    int pid;
+
+    if (atomic_load(&end->epoch) != epoch) {
+        return 0;
+    }
+    memcpy(text, end->words, length);
+    text[length - 1] = '\0';
+    pid = (int)atomic_load(&end->pid);
+    atomic_thread_fence(memory_order_acquire);
+    return atomic_load(&end->epoch) == epoch ? pid : 0;
+}
+
+int wsgi_slots_await_end(struct wsgi_slots *slots, int index, uint32_t epoch, int milliseconds,
+                         char *text, size_t size)
+{
+    const struct wsgi_slot_end *end = &slots->slot[index].shared->end;
+    apr_time_t begin = apr_time_now();
+    uint32_t seen = wsgi_slots_wait_begin(slots);
+    int pid;
+
+    while ((pid = read_end(end, epoch, text, size)) == 0) {
+        apr_time_t passed = apr_time_as_msec(apr_time_now() - begin);
+
+        if (passed < 0 || passed >= milliseconds) {
+            break;
+        }
+        wsgi_slots_wait(slots, &seen, milliseconds - (int)passed);
+    }
+    wsgi_slots_wait_end(slots);
+    return pid;
+}
+
 /* ---- permits ------------------------------------------------------------- */
 
 static int take_cell(struct wsgi_slots *slots, int index, struct wsgi_permit *permit)

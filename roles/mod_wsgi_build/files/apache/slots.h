@@ -27,6 +27,16 @@ enum wsgi_slot_state {
     WSGI_SLOT_DRAINING  /* finishes what it has, gets nothing new */
 };
 
+#define WSGI_SLOT_END_MAX 256
+
+/* How a process ended. Written by the supervisor before the slot is marked dead, for Apache
+ * children that had a request in it. */
+struct wsgi_slot_end {
+    _Atomic uint32_t epoch; /* of the process; 0: being written */
+    _Atomic int32_t pid;
+    char words[WSGI_SLOT_END_MAX]; /* "was killed by signal 11 (...)" */
+};
+
 /* Shared. Written by the supervisor, but for in_flight. */
 struct wsgi_slot_shared {
     _Alignas(64) _Atomic uint32_t state;
@@ -34,6 +44,7 @@ struct wsgi_slot_shared {
     _Atomic int32_t pid;
     _Atomic uint32_t in_flight; /* hint for the choice of a slot; the cells are the truth */
     _Atomic uint64_t born;      /* start time of the process as the kernel counts it */
+    struct wsgi_slot_end end;   /* of the former process in the slot */
 };
 
 struct wsgi_group_shared {
@@ -114,8 +125,14 @@ uint32_t wsgi_slots_wait_begin(struct wsgi_slots *slots);
 void wsgi_slots_wait(struct wsgi_slots *slots, uint32_t *seen, int milliseconds);
 void wsgi_slots_wait_end(struct wsgi_slots *slots);
 
+/* How process `epoch` of a slot ended: its pid, and words in `text`, at most `size` bytes. Waits
+ * for its end, but not longer than so many milliseconds: then 0. */
+int wsgi_slots_await_end(struct wsgi_slots *slots, int index, uint32_t epoch, int milliseconds,
+                         char *text, size_t size);
+
 /* Supervisor. The bell is to be read when it rings. */
 void wsgi_slots_hear(const struct wsgi_slots *slots);
+void wsgi_slots_tell_end(struct wsgi_slots *slots, int index, pid_t pid, const char *words);
 uint32_t wsgi_slots_next_epoch(struct wsgi_slots *slots);
 void wsgi_slots_set_state(struct wsgi_slots *slots, int index, enum wsgi_slot_state state);
 int wsgi_slots_idle(const struct wsgi_slots *slots, int index); /* no permit is held */

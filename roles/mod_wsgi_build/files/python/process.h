@@ -122,6 +122,7 @@ struct wsgi_process {
      * the calling thread. Called detached. */
     struct wsgi_interp *(*delegate_create)(const char *name);
     struct wsgi_daemon *daemon; /* NULL when embedded */
+    int crash_report;           /* daemon: descriptor that faulthandler writes to, or -1 */
 };
 
 extern struct wsgi_process wsgi_process;

@@ -20,6 +20,7 @@
 #include "../wire/launch.h"
 #include "../wire/why.h"
 #include "connection.h"
+#include "crash.h"
 #include "interp.h"
 #include "run.h"
 #include "stream.h"
@@ -30,6 +31,7 @@
 struct exchange {
     struct wsgi_daemon *daemon;
     struct wsgi_connection *connection;
+    const struct wsgi_request *request;
     unsigned refusals;
     int started;
 };
@@ -121,12 +123,30 @@ static int client_gone(void *context)
     return is_gone(((struct exchange *)context)->connection);
 }
 
+/* What the supervisor says about the process if it ends now. */
+static void note_request(struct wsgi_board *board, const struct wsgi_request *request)
+{
+    struct wsgi_vars_reader reader;
+    struct wsgi_var var;
+    const char *method = "-", *url = "-";
+
+    if (wsgi_vars_open(&reader, request->vars, request->vars_size) != 0)
+        return;
+    while (wsgi_vars_next(&reader, &var) == 1)
+        if (var.id == WSGI_NAME_REQUEST_METHOD)
+            method = var.value;
+        else if (var.id == WSGI_NAME_REQUEST_URI)
+            url = var.value;
+    wsgi_board_note(board, method, url);
+}
+
 static void started(void *context)
 {
     struct exchange *exchange = context;
     struct wsgi_connection *connection = exchange->connection;
 
     exchange->started = 1;
+    note_request(exchange->daemon->board, exchange->request);
     __atomic_fetch_add(&exchange->daemon->board->active, 1, __ATOMIC_RELAXED);
     wsgi_board_start(exchange->daemon->board, connection->index, connection->sequence);
 }
@@ -234,7 +254,7 @@ static int takes_nothing_new(struct wsgi_daemon *daemon)
 static int run_request(struct wsgi_daemon *daemon, struct wsgi_connection *connection,
                        const struct wsgi_request *request, unsigned refused)
 {
-    struct exchange exchange = {daemon, connection, refused, 0};
+    struct exchange exchange = {daemon, connection, request, refused, 0};
     struct wsgi_outcome outcome;
     int result = wsgi_run_request(request, &frame_transport, &exchange, &outcome);
 
@@ -401,6 +421,16 @@ static void admit(struct wsgi_daemon *daemon, int descriptor)
     }
 }
 
+/* The application closed or replaced the listener. What runs may go on, but nobody else gets in:
+ * the process is replaced. */
+static void listener_is_lost(struct wsgi_daemon *daemon)
+{
+    if (__atomic_exchange_n(&daemon->spent, 1, __ATOMIC_ACQ_REL))
+        return;
+    wsgi_daemon_note(daemon, wsgi_why_reason(WSGI_WHY_LOST));
+    wsgi_daemon_tell(WSGI_CONTROL_LEAVING, WSGI_WHY_LOST);
+}
+
 /* The listener is edge-triggered too: until nothing is left. */
 static void accept_all(struct wsgi_daemon *daemon)
 {
@@ -413,7 +443,9 @@ static void accept_all(struct wsgi_daemon *daemon)
         else if (errno != EINTR && errno != ECONNABORTED)
             break;
     }
-    if (errno != EAGAIN)
+    if (errno == EBADF || errno == ENOTSOCK || errno == EINVAL || errno == EOPNOTSUPP)
+        listener_is_lost(daemon);
+    else if (errno != EAGAIN)
         if (!__atomic_exchange_n(&daemon->accept_stalled, 1, __ATOMIC_ACQ_REL))
             wsgi_log(WSGI_LOG_ERR, NULL, "no connection can be accepted: %s; trying again",
                      strerror(errno));
@@ -456,6 +488,7 @@ static void *worker(void *argument)
 {
     struct wsgi_daemon *daemon = argument;
     unsigned char *out = malloc(WSGI_OUT_SIZE);
+    void *stack = wsgi_crash_stack_make();
 
     if (out != NULL)
         work(daemon, out);
@@ -463,6 +496,7 @@ static void *worker(void *argument)
         wsgi_log(WSGI_LOG_ERR, NULL, "a worker ends: no memory for its buffer");
     free(out);
     wsgi_thread_end();
+    wsgi_crash_stack_end(stack);
     __atomic_fetch_sub(&daemon->workers_left, 1, __ATOMIC_ACQ_REL);
     wsgi_daemon_poke(daemon);
     return NULL;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Tests. Stages and their order are in tests/run; ONLY="c server" picks some of them.
 
-.PHONY: test prepare clients
+.PHONY: test prepare clients zoo
 test: ## every test; installs what it needs when it may
 	@$(PYTHON) tests/run $(ONLY)
 
@@ -13,3 +13,6 @@ CLIENT_TESTS := git mercurial dav index events clients
 clients: prepare ## real clients against real applications: run them and print what they said
 	@.cache/venvs/test/bin/pytest -q -p no:cacheprovider $(CLIENT_TESTS:%=tests/server/test_wild_%.py)
 	@cat $(or $(WSGI_TEST_CACHE),.cache)/results/clients$(if $(filter 1,$(WSGI_PEER)),-peer).txt
+
+zoo: prepare ## the failure zoo: each request, its answer, code and log line
+	@cd tests/server && WSGI_TEST_CACHE=$(or $(WSGI_TEST_CACHE),$(CURDIR)/.cache) $(CURDIR)/.cache/venvs/test/bin/python zoo.py

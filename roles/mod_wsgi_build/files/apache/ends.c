@@ -61,6 +61,8 @@ static void describe_exit(struct wsgi_death *end, const struct wsgi_minded *mind
         apr_snprintf(end->how, sizeof(end->how),
                      "ended itself, its end took longer than "
                      "shutdown-timeout");
+    } else if (end->is_planned) {
+        apr_snprintf(end->how, sizeof(end->how), "ended");
     } else {
         apr_snprintf(end->how, sizeof(end->how), "ended with exit status %d", status);
     }

@@ -476,6 +476,23 @@ static enum step send_some(struct wsgi_relay *x)
 
 /* ---- from the daemon ----------------------------------------------------- */
 
+static enum step head_too_long(struct wsgi_relay *x)
+{
+    wsgi_outcome_fail(x->outcome, HTTP_INTERNAL_SERVER_ERROR, WSGI_CODE_HEAD_LINE_LONG,
+                      "response header %s from %s has a line of %" APR_SIZE_T_FMT
+                      " bytes, more than header-buffer-size allows",
+                      x->response->long_name, daemon_name(x), x->response->long_size);
+    return STEP_FAILED;
+}
+
+static enum step head_refused(struct wsgi_relay *x, enum wsgi_head_status why)
+{
+    wsgi_outcome_fail(x->outcome, HTTP_INTERNAL_SERVER_ERROR, WSGI_CODE_HEAD_REFUSED,
+                      "the response head of %s is refused: %s", daemon_name(x),
+                      wsgi_head_status_text(why));
+    return STEP_FAILED;
+}
+
 static enum step take_head(struct wsgi_relay *x, const unsigned char *payload)
 {
     enum wsgi_head_status why = WSGI_HEAD_OK;
@@ -484,11 +501,7 @@ static enum step take_head(struct wsgi_relay *x, const unsigned char *payload)
         return violation(x, "a second HEAD");
     }
     if (wsgi_response_head(x->response, payload, x->frame.length, &why) < 0) {
-        wsgi_outcome_fail(
-            x->outcome, HTTP_INTERNAL_SERVER_ERROR,
-            why == WSGI_HEAD_LINE_LONG ? WSGI_CODE_HEAD_LINE_LONG : WSGI_CODE_HEAD_REFUSED,
-            "the response head of %s is refused: %s", daemon_name(x), wsgi_head_status_text(why));
-        return STEP_FAILED;
+        return why == WSGI_HEAD_LINE_LONG ? head_too_long(x) : head_refused(x, why);
     }
     x->head_seen = 1;
     return STEP_ON;

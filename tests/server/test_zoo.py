@@ -119,7 +119,7 @@ def test_a_gigabyte_in_one_block(daemons: Server) -> None:
 CRASHES = ("exit", "kill", "segfault")
 
 
-@pytest.mark.ours("D811: what httpd does when a child ends is its own affair; another Python crashes in other ways")
+@pytest.mark.ours("D760: its child ends in the same way, but its daemons say nothing more either")
 @pytest.mark.parametrize("path", CRASHES)
 def test_embedded_crash_costs_its_child(module: Module, path: str) -> None:
     """In embedded mode a crash is that of an Apache child: no answer, httpd's own line, and another child serves."""

@@ -57,12 +57,12 @@ class Row:
     @property
     def ends(self) -> bool:
         """Whether its process ends by itself."""
-        return self.own and (self.code in (146, 1007) and self.path != "close_connection" or self.path == "term")
+        return self.own and ((self.code in (146, 1007) and self.path != "close_connection") or self.path == "term")
 
 
-def died(path: str, log: str, crash: str = "", **more: str) -> Row:
+def died(path: str, log: str, crash: str = "", group: str = "") -> Row:
     """The process ends before it has answered."""
-    return Row(path, 502, PAGE, 146, log, own=True, crash=crash, **more)
+    return Row(path, 502, PAGE, 146, log, own=True, crash=crash, group=group)
 
 
 def raised(path: str, log: str, code: int = 174) -> Row:

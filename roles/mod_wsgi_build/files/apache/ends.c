@@ -9,6 +9,7 @@
 #include "apr_strings.h"
 #include "launch.h"
 #include "log.h"
+#include "obituary.h"
 #include "../wire/launch.h"
 
 static uint32_t epoch_of(const struct wsgi_minder *minder, int index)
@@ -57,6 +58,9 @@ static void describe_exit(struct wsgi_death *end, const struct wsgi_minded *mind
     } else if (status == WSGI_EXIT_LOST) {
         apr_snprintf(end->how, sizeof(end->how),
                      "ended: its application closed descriptors that are not its own");
+    } else if (status == WSGI_EXIT_STARTUP) {
+        apr_snprintf(end->how, sizeof(end->how),
+                     "ended: its scripts were not loaded within startup-timeout");
     } else if (status == WSGI_EXIT_LATE && minded->stop_since) {
         apr_snprintf(end->how, sizeof(end->how),
                      "ended itself, its end took longer than "
@@ -107,7 +111,7 @@ void wsgi_end_tell(const struct wsgi_death *end, struct wsgi_minder *minder, int
 
     apr_snprintf(words, sizeof(words), "%s%s%s%s", end->how, minded->planned ? " (" : "",
                  minded->planned ? minded->planned : "", minded->planned ? ")" : "");
-    wsgi_slots_tell_end(minder->slots, index, minded->pid, words);
+    wsgi_obituary_write(minder->slots, index, minded->pid, words);
 }
 
 /* ---- what it had done ---------------------------------------------------- */
@@ -196,7 +200,7 @@ void wsgi_end_log_adopted(struct wsgi_minder *minder, int index, apr_time_t now)
     const struct wsgi_minded *minded = &minder->minded[index];
     char life[WSGI_BOARD_TEXT + 128];
 
-    wsgi_slots_tell_end(minder->slots, index, minded->pid,
+    wsgi_obituary_write(minder->slots, index, minded->pid,
                         "ended, and how is not known because its supervisor was replaced,");
     describe_life(life, sizeof(life), minder, index, 0, now);
     log_crash(minder, index);

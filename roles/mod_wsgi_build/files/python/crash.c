@@ -82,6 +82,36 @@ static int enable(int descriptor)
     return known;
 }
 
+/* ---- threads of sub-interpreters ----------------------------------------- */
+
+static const int crash_signals[WSGI_CRASH_SIGNALS] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+
+/* Before Python 3.12 faulthandler knows one state a thread only: that of the main interpreter. So
+ * the stack is written here when the thread works in another one, and faulthandler comes next. */
+static void on_crash(int number)
+{
+    PyThreadState *state = wsgi_compat_attached();
+    int i;
+
+    for (i = 0; i < WSGI_CRASH_SIGNALS; i++)
+        if (crash_signals[i] == number)
+            sigaction(number, &wsgi_process.crash_next[i], NULL);
+    if (state != NULL && state->thread_id == PyThread_get_thread_ident() &&
+        state != PyGILState_GetThisThreadState())
+        wsgi_compat_dump(wsgi_process.crash_report, state);
+    raise(number);
+}
+
+static void go_first(void)
+{
+    struct sigaction action = {.sa_handler = on_crash, .sa_flags = SA_NODEFER | SA_ONSTACK};
+    int i;
+
+    sigemptyset(&action.sa_mask);
+    for (i = 0; i < WSGI_CRASH_SIGNALS; i++)
+        sigaction(crash_signals[i], &action, &wsgi_process.crash_next[i]);
+}
+
 void wsgi_crash_begin(void)
 {
     int descriptor = open_report();
@@ -89,6 +119,8 @@ void wsgi_crash_begin(void)
 
     close(WSGI_FD_BOARD);
     wsgi_process.crash_report = known == 0 ? descriptor : -1;
+    if (known == 0 && !WSGI_COMPAT_CRASH_SEES_ALL)
+        go_first();
     if (known == 0 && pthread_atfork(NULL, NULL, redirect_child) == 0)
         return;
     if (known < 0) {

@@ -12,6 +12,7 @@
 #include "compat.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -20,8 +21,12 @@
 #include "../wire/frame.h"
 #include "../wire/vars.h"
 
+#define WSGI_CRASH_SIGNALS 5
+
 struct wsgi_interp;
 struct wsgi_daemon;
+struct wsgi_monitor;
+struct wsgi_stacks;
 
 struct wsgi_preload {
     const char *group;
@@ -54,7 +59,7 @@ struct wsgi_settings {
     const char *user_name;
     const char *user_home;
     const char *main_group;
-    int64_t server_pid; /* of httpd's parent process, 0: unknown */
+    int64_t server_pid;       /* of httpd's parent process, 0: unknown */
     int64_t shutdown_timeout; /* seconds, 0: no limit */
     const char **python_path;
     size_t python_path_count;
@@ -108,6 +113,7 @@ struct wsgi_process {
     int up;      /* Python is ready for requests; atomic */
     int stopped; /* stop() ran, or gave up: thread states are left alone from now on; atomic */
     PyThreadState *main_state; /* of the thread that started Python */
+    PyThreadState *swapped;    /* with which the main thread makes or ends another interpreter */
     pthread_t main_thread;
     pthread_key_t thread_key; /* struct wsgi_thread, with a destructor */
     int thread_key_made;
@@ -121,8 +127,11 @@ struct wsgi_process {
     /* Daemon: makes an interpreter on the main thread on behalf of a worker; NULL: make it on
      * the calling thread. Called detached. */
     struct wsgi_interp *(*delegate_create)(const char *name);
-    struct wsgi_daemon *daemon; /* NULL when embedded */
-    int crash_report;           /* daemon: descriptor that faulthandler writes to, or -1 */
+    struct wsgi_daemon *daemon; /* NULL when embedded, as the next ones */
+    struct wsgi_monitor *monitor;
+    struct wsgi_stacks *stacks;
+    struct sigaction crash_next[WSGI_CRASH_SIGNALS]; /* faulthandler's */
+    int crash_report; /* descriptor that faulthandler writes to, or -1 */
 };
 
 extern struct wsgi_process wsgi_process;

@@ -36,6 +36,9 @@ struct wsgi_board {
     /* ended[i] is the sequence of the last request of connection i that is over: it differs from
      * started[i] while a worker is busy with one, whether or not its client waits for it. */
     uint32_t ended[WSGI_BOARD_CONNECTIONS];
+    /* called[i] is the sequence of the last request of connection i whose application was called:
+     * until then its script is being loaded, or waited for. */
+    uint32_t called[WSGI_BOARD_CONNECTIONS];
     uint64_t begun;                                /* requests begun since start */
     struct wsgi_board_last last[WSGI_BOARD_LASTS]; /* request n is in n % WSGI_BOARD_LASTS */
     /* The last member, so that the seals of the memfd stop who writes more: the process's fault
@@ -50,6 +53,7 @@ _Static_assert(offsetof(struct wsgi_board, crash) + WSGI_BOARD_CRASH == WSGI_BOA
 /* Process side. */
 void wsgi_board_reset(struct wsgi_board *board, uint32_t epoch);
 void wsgi_board_start(struct wsgi_board *board, uint32_t connection, uint32_t sequence);
+void wsgi_board_call(struct wsgi_board *board, uint32_t connection, uint32_t sequence);
 void wsgi_board_end(struct wsgi_board *board, uint32_t connection, uint32_t sequence);
 /* A request begins: its method, and its URL, of which a query is left out. */
 void wsgi_board_note(struct wsgi_board *board, const char *method, const char *url);
@@ -57,6 +61,9 @@ void wsgi_board_note(struct wsgi_board *board, const char *method, const char *u
  * (another epoch, an index out of range, wrong magic) counts as started. */
 int wsgi_board_started(const struct wsgi_board *board, uint32_t epoch, uint32_t connection,
                        uint32_t sequence);
+/* Apache side: 1 when the application was called for it. In doubt it was. */
+int wsgi_board_called(const struct wsgi_board *board, uint32_t epoch, uint32_t connection,
+                      uint32_t sequence);
 /* Apache side: 1 when a worker of process `epoch` works for `connection`. In doubt it does not. */
 int wsgi_board_is_busy(const struct wsgi_board *board, uint32_t epoch, uint32_t connection);
 

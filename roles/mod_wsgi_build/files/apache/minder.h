@@ -54,11 +54,11 @@ struct wsgi_minder {
     struct wsgi_place *places;  /* group->processes of them */
     struct wsgi_minded *minded; /* one a slot */
     struct wsgi_renewal *renewal;
-    int alive;                  /* slots with a process */
-    int closing;                /* nothing is started any more */
-    int pointed;                /* the main log has its line about this group */
-    apr_time_t retired;         /* another generation takes what is new; 0: not so */
-    struct wsgi_oom oom;        /* what the kernel has killed for lack of memory */
+    int alive;           /* slots with a process */
+    int closing;         /* nothing is started any more */
+    int pointed;         /* the main log has its line about this group */
+    apr_time_t retired;  /* another generation takes what is new; 0: not so */
+    struct wsgi_oom oom; /* what the kernel has killed for lack of memory */
 };
 
 apr_time_t wsgi_minder_clock(void);

@@ -81,6 +81,65 @@ static void test_busy_until_the_end(void **state)
     free(board);
 }
 
+/* The request that began last, without its query; what cannot be believed is none. */
+static void test_last_request(void **state)
+{
+    struct wsgi_board *board = malloc(WSGI_BOARD_SIZE);
+    char text[WSGI_BOARD_TEXT];
+    char url[1000] = "/";
+    unsigned i;
+
+    (void)state;
+    assert_non_null(board);
+    wsgi_board_reset(board, 7);
+    assert_int_equal(wsgi_board_last(board, 7, text, sizeof text), 0);
+    for (i = 0; i < 3 * WSGI_BOARD_LASTS; i++)
+        wsgi_board_note(board, "GET", "/first");
+    wsgi_board_note(board, "POST", "/path?secret=1");
+    assert_int_equal(wsgi_board_begun(board, 7), 3 * WSGI_BOARD_LASTS + 1);
+    assert_int_equal(wsgi_board_last(board, 7, text, sizeof text), 10);
+    assert_string_equal(text, "POST /path");
+    assert_int_equal(wsgi_board_last(board, 8, text, sizeof text), 0);
+    assert_int_equal(wsgi_board_last(board, 7, text, 5), 4);
+    assert_string_equal(text, "POST");
+    memset(url + 1, 'x', sizeof url - 2);
+    url[sizeof url - 1] = '\0';
+    wsgi_board_note(board, "GET", url);
+    assert_int_equal(wsgi_board_last(board, 7, text, sizeof text), WSGI_BOARD_TEXT - 1);
+    wsgi_board_note(board, url, "/");
+    assert_int_equal(wsgi_board_last(board, 7, text, sizeof text), 34);
+    free(board);
+}
+
+/* A hostile process writes what it likes: no NUL, control characters, any number. */
+static void test_texts_are_tamed(void **state)
+{
+    struct wsgi_board *board = malloc(WSGI_BOARD_SIZE);
+    char text[WSGI_BOARD_CRASH + 100];
+    size_t size, i;
+
+    (void)state;
+    assert_non_null(board);
+    wsgi_board_reset(board, 7);
+    assert_int_equal(wsgi_board_crash(board, 7, text, sizeof text), 0);
+    memcpy(board->crash, "one\ntwo\x1b[0m\r\xff", 14);
+    assert_int_equal(wsgi_board_crash(board, 8, text, sizeof text), 0);
+    assert_int_equal(wsgi_board_crash(board, 7, text, sizeof text), 13);
+    assert_string_equal(text, "one\ntwo?[0m??");
+    memset(board->crash, 0x07, sizeof board->crash);
+    memset(board->last, 0x07, sizeof board->last);
+    assert_int_equal(wsgi_board_crash(board, 7, text, sizeof text), WSGI_BOARD_CRASH);
+    assert_int_equal(wsgi_board_crash(board, 7, text, 10), 9);
+    board->begun = UINT64_MAX;
+    for (i = 0; i < WSGI_BOARD_LASTS; i++)
+        board->last[i].number = UINT32_MAX;
+    size = wsgi_board_last(board, 7, text, WSGI_BOARD_TEXT);
+    assert_int_equal(size, WSGI_BOARD_TEXT - 1);
+    for (i = 0; i < size; i++)
+        assert_int_equal(text[i], '?');
+    free(board);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -88,6 +147,8 @@ int main(void)
         cmocka_unit_test(test_doubt_counts_as_started),
         cmocka_unit_test(test_called),
         cmocka_unit_test(test_busy_until_the_end),
+        cmocka_unit_test(test_last_request),
+        cmocka_unit_test(test_texts_are_tamed),
     };
     return cmocka_run_group_tests_name("board", tests, NULL, NULL);
 }

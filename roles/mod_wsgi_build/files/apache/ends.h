@@ -4,20 +4,29 @@
 #define WSGI_APACHE_ENDS_H
 
 #include "minder.h"
+#include "slots.h"
 
-/* "was killed by signal 11 (...)", from the wait status. */
-void wsgi_end_describe(char *text, size_t size, int status);
-/* APLOG_ERR, or APLOG_NOTICE where what could not even be started has said so itself. */
-int wsgi_end_level(int status);
-/* 1 when it is what was asked for: a crash on the way out is still a crash. */
-int wsgi_end_is_planned(const struct wsgi_minded *minded, int status);
+struct wsgi_death {
+    int is_planned; /* it is what was asked for: a crash on the way out is still a crash */
+    int level;      /* for the log */
+    long peak;      /* KiB of memory at most, 0: unknown */
+    char how[WSGI_SLOT_END_MAX]; /* "was killed by signal 11 (...)" */
+};
+
+/* Reads wait status, counters and board. To be called before the slot is used again. */
+void wsgi_end_read(struct wsgi_death *end, struct wsgi_minder *minder, int index, int status,
+                   const struct rusage *usage);
+/* For Apache children that had a request in the process. */
+void wsgi_end_tell(const struct wsgi_death *end, struct wsgi_minder *minder, int index);
+/* What its fault handler left, and the one line of its end. `next` says what follows, or is "". */
+void wsgi_end_log(const struct wsgi_death *end, const struct wsgi_minder *minder, int index,
+                  const char *next, apr_time_t now);
+/* All of it for a process of which no wait status can be had. */
+void wsgi_end_log_adopted(struct wsgi_minder *minder, int index, apr_time_t now);
+/* 1 when the process had become ready and had begun a request: its end says nothing about whether
+ * another one can start. */
+int wsgi_end_is_of_work(const struct wsgi_minder *minder, int index);
 /* How many requests the process in the slot has ended, as it says itself. */
 apr_uint64_t wsgi_end_requests(const struct wsgi_minder *minder, int index);
-
-/* The one line of an end. `how` is from wsgi_end_describe(), `next` says what follows or is "". */
-void wsgi_end_log_planned(const struct wsgi_minder *minder, int index, const char *how,
-                          apr_time_t now);
-void wsgi_end_log_surprise(const struct wsgi_minder *minder, int index, const char *how, int level,
-                           const char *next, apr_time_t now);
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -144,13 +145,14 @@ static void hear_clients(struct keeper *keeper, apr_time_t now)
 
 static void reap_all(struct keeper *keeper, apr_time_t now)
 {
+    struct rusage usage;
     int status;
     pid_t pid;
     int i;
 
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+    while ((pid = wait4(-1, &status, WNOHANG, &usage)) > 0) {
         for (i = 0; i < keeper->count; i++) {
-            if (wsgi_minder_reap(&keeper->minders[i], pid, status, now)) {
+            if (wsgi_minder_reap(&keeper->minders[i], pid, status, &usage, now)) {
                 break;
             }
         }

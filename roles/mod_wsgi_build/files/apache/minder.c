@@ -16,7 +16,8 @@
 #include "spawn.h"
 #include "../wire/launch.h"
 
-#define WSGI_HEALTHY apr_time_from_sec(60) /* so old: its end is no early one */
+#define WSGI_HEALTHY apr_time_from_sec(60)    /* so old: its end is no early one */
+#define WSGI_START_SPACE apr_time_from_sec(1) /* between two starts in a place at least */
 
 apr_time_t wsgi_minder_clock(void)
 {
@@ -50,23 +51,37 @@ void wsgi_minder_point(struct wsgi_minder *minder)
 
 /* ---- ending -------------------------------------------------------------- */
 
-/* An end that nobody asked for: the place gets another process, after a while if it was early. */
-static void ended_by_surprise(struct wsgi_minder *minder, int index, const char *how, int level,
-                              apr_time_t now)
+/* The place of a process that has ended gets another one, after a while if it could not even begin
+ * to work. One that died of a request says nothing about the next: a second between two starts is
+ * enough then. Returns in how many seconds. */
+static unsigned fill_again(struct wsgi_minder *minder, int index, apr_time_t now)
+{
+    const struct wsgi_minded *minded = &minder->minded[index];
+    struct wsgi_place *place = &minder->places[minded->place];
+    apr_time_t earliest = minded->born + WSGI_START_SPACE;
+
+    if (wsgi_end_is_of_work(minder, index)) {
+        wsgi_spawn_at_once(place, now > earliest ? now : earliest);
+        return now > earliest ? 0 : 1;
+    }
+    if (minded->ready && now - minded->ready >= WSGI_HEALTHY) {
+        place->failures = 0;
+    }
+    return wsgi_spawn_delay(place, now);
+}
+
+static void log_end(struct wsgi_minder *minder, int index, const struct wsgi_death *end,
+                    apr_time_t now)
 {
     struct wsgi_minded *minded = &minder->minded[index];
     char next[64] = "";
 
-    if (minded->place >= 0 && !minder->closing) {
-        struct wsgi_place *place = &minder->places[minded->place];
-
-        if (minded->ready && now - minded->ready >= WSGI_HEALTHY) {
-            place->failures = 0;
-        }
-        snprintf(next, sizeof(next), "; another one starts in %u s", wsgi_spawn_delay(place, now));
+    if (minded->place >= 0 && !minder->closing && !end->is_planned) {
+        snprintf(next, sizeof(next), "; another one starts in %u s",
+                 fill_again(minder, index, now));
     }
-    wsgi_end_log_surprise(minder, index, how, level, next, now);
-    if (level <= APLOG_ERR || minded->failed) {
+    wsgi_end_log(end, minder, index, next, now);
+    if (!end->is_planned && (end->level <= APLOG_ERR || minded->failed)) {
         wsgi_minder_point(minder);
     }
 }
@@ -88,9 +103,10 @@ static void clear_slot(struct wsgi_minder *minder, int index, apr_time_t now)
     wsgi_slots_set_state(minder->slots, index, WSGI_SLOT_DEAD);
 }
 
-int wsgi_minder_reap(struct wsgi_minder *minder, pid_t pid, int status, apr_time_t now)
+int wsgi_minder_reap(struct wsgi_minder *minder, pid_t pid, int status, const struct rusage *usage,
+                     apr_time_t now)
 {
-    char how[128];
+    struct wsgi_death end;
     int i;
 
     for (i = 0; i < minder->slots->count && minder->minded[i].pid != pid; i++) {
@@ -98,18 +114,20 @@ int wsgi_minder_reap(struct wsgi_minder *minder, pid_t pid, int status, apr_time
     if (i == minder->slots->count || minder->minded[i].adopted) {
         return 0;
     }
+    wsgi_end_read(&end, minder, i, status, usage);
+    wsgi_end_tell(&end, minder, i);
     wsgi_logpipe_finish(&minder->minded[i].log);
     if (minder->minded[i].log.trouble) {
         wsgi_minder_point(minder);
     }
-    wsgi_end_describe(how, sizeof(how), status);
-    if (wsgi_end_is_planned(&minder->minded[i], status)) {
-        wsgi_end_log_planned(minder, i, how, now);
-    } else if (wsgi_service_is(minder) && WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+    if (!end.is_planned && wsgi_service_is(minder) && WIFEXITED(status) && !WEXITSTATUS(status)) {
         wsgi_service_returned(minder, i, now);
-    } else {
-        ended_by_surprise(minder, i, how, wsgi_end_level(status), now);
-        wsgi_renewal_ended(minder, i, how, now);
+        clear_slot(minder, i, now);
+        return 1;
+    }
+    log_end(minder, i, &end, now);
+    if (!end.is_planned) {
+        wsgi_renewal_ended(minder, i, end.how, now);
     }
     clear_slot(minder, i, now);
     return 1;
@@ -227,7 +245,7 @@ static void clear_adopted(struct wsgi_minder *minder, apr_time_t now)
             if (!minder->minded[i].planned) {
                 minder->minded[i].planned = minder->minded[i].heir_words;
             }
-            wsgi_end_log_planned(minder, i, "ended", now);
+            wsgi_end_log_adopted(minder, i, now);
             clear_slot(minder, i, now);
         }
     }
@@ -242,6 +260,7 @@ apr_time_t wsgi_minder_tick(struct wsgi_minder *minder, apr_time_t now)
     if (minder->retired && limit > 0 && now - minder->retired >= apr_time_from_sec(limit)) {
         wsgi_minder_stop_all(minder, "another server generation took over", now);
     }
+    wsgi_oom_sample(&minder->oom, (int64_t)apr_time_sec(now));
     clear_adopted(minder, now);
     note_health(minder, now);
     next = wsgi_plan_due(minder, now);
@@ -340,6 +359,7 @@ void wsgi_minder_init(struct wsgi_minder *minder, apr_pool_t *pool, const struct
     minder->group = group;
     minder->settings = settings;
     minder->slots = group->slots;
+    wsgi_oom_find(&minder->oom, "");
     wsgi_renewal_init(minder, pool);
     minder->places = apr_pcalloc(pool, sizeof(*minder->places) * (apr_size_t)group->processes);
     minder->minded = apr_pcalloc(pool, sizeof(*minder->minded) * (apr_size_t)minder->slots->count);

@@ -5,10 +5,13 @@
 
 #include "group.h"
 #include "logpipe.h"
+#include "oom.h"
 #include "renewal.h"
 #include "slots.h"
 #include "supervisor.h"
 #include "../wire/why.h"
+
+struct rusage;
 
 /* What is in a slot. */
 struct wsgi_minded {
@@ -52,10 +55,11 @@ struct wsgi_minder {
     struct wsgi_place *places;  /* group->processes of them */
     struct wsgi_minded *minded; /* one a slot */
     struct wsgi_renewal *renewal;
-    int alive;          /* slots with a process */
-    int closing;        /* nothing is started any more */
-    int pointed;        /* the main log has its line about this group */
-    apr_time_t retired; /* another generation takes what is new; 0: not so */
+    int alive;           /* slots with a process */
+    int closing;         /* nothing is started any more */
+    int pointed;         /* the main log has its line about this group */
+    apr_time_t retired;  /* another generation takes what is new; 0: not so */
+    struct wsgi_oom oom; /* what the kernel has killed for lack of memory */
 };
 
 apr_time_t wsgi_minder_clock(void);
@@ -67,8 +71,9 @@ void wsgi_minder_init(struct wsgi_minder *minder, apr_pool_t *pool, const struct
 apr_time_t wsgi_minder_tick(struct wsgi_minder *minder, apr_time_t now);
 /* Something came on the control socket of a slot. */
 void wsgi_minder_control(struct wsgi_minder *minder, int index, apr_time_t now);
-/* 1 when `pid` was one of its own; `status` is from waitpid. */
-int wsgi_minder_reap(struct wsgi_minder *minder, pid_t pid, int status, apr_time_t now);
+/* 1 when `pid` was one of its own; `status` and `usage` are from wait4. */
+int wsgi_minder_reap(struct wsgi_minder *minder, pid_t pid, int status, const struct rusage *usage,
+                     apr_time_t now);
 enum wsgi_slot_state wsgi_minder_state(const struct wsgi_minder *minder, int index);
 /* 0: the slot is empty. */
 void wsgi_minder_set_process(struct wsgi_minder *minder, int index, pid_t pid);

@@ -158,7 +158,7 @@ static void hand_over(struct wsgi_minder *minder, int index, enum wsgi_why why, 
 }
 
 /* It serves on until there is another one; but not when it is for one request only, which it has
- * had. */
+ * had, or when nobody can reach it. */
 void wsgi_plan_replace(struct wsgi_minder *minder, int index, enum wsgi_why why, apr_time_t now)
 {
     struct wsgi_minded *minded = &minder->minded[index];
@@ -175,7 +175,8 @@ void wsgi_plan_replace(struct wsgi_minder *minder, int index, enum wsgi_why why,
         minded->place < 0) {
         return;
     }
-    if (why == WSGI_WHY_MAXIMUM_REQUESTS && minder->group->maximum_requests == 1) {
+    if (why == WSGI_WHY_LOST ||
+        (why == WSGI_WHY_MAXIMUM_REQUESTS && minder->group->maximum_requests == 1)) {
         wsgi_plan_vacate(minder, index, now);
         wsgi_plan_drain(minder, index, why, NULL, now);
     } else if (!can_wait(why)) {

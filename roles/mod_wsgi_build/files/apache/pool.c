@@ -316,12 +316,10 @@ static enum wsgi_io send_hello(const struct wsgi_slots *slots, struct wsgi_conne
 }
 
 /* The listener outlives its process, so that a connection made to a dead one waits in the queue and
- * nobody comes for it. */
+ * nobody comes for it; nor does a process that drains because it has lost its listener. */
 static int may_be_welcomed(const struct wsgi_slot *slot, uint32_t epoch)
 {
-    uint32_t state = atomic_load(&slot->shared->state);
-
-    return state != WSGI_SLOT_DEAD && state != WSGI_SLOT_STARTING &&
+    return atomic_load(&slot->shared->state) == WSGI_SLOT_READY &&
            atomic_load(&slot->shared->epoch) == epoch;
 }
 

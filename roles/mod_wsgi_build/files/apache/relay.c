@@ -13,6 +13,7 @@
 #include "clocks.h"
 #include "http_core.h"
 #include "log.h"
+#include "obituary.h"
 
 #define WSGI_TICK 1000 /* ms: the longest sleep without a look at client and clock */
 /* While a body comes from a connection that cannot be polled (HTTP/2): the first look for more of
@@ -22,6 +23,9 @@
 /* After request-timeout: for a daemon to say itself what it has to say, stacks first. */
 #define WSGI_GRACE apr_time_from_sec(1)
 #define WSGI_UPLOAD_BLOCK WSGI_FRAME_BODY_MAX
+/* ms for the supervisor to see how a process ended. A process closes its connections shortly before
+ * its end can be seen, or else lives on. */
+#define WSGI_END_LIMIT 1000
 
 /* How a step of the pump ended. */
 enum step {
@@ -185,6 +189,24 @@ static const char *daemon_name(const struct wsgi_relay *x)
                : apr_psprintf(x->r->pool, "a daemon process of group '%s'", x->group->name);
 }
 
+/* "daemon process 12 of group 'g' was killed by signal 11 (Segmentation fault)" */
+static const char *daemon_end(const struct wsgi_relay *x)
+{
+    const char *name = daemon_name(x);
+    char words[WSGI_SLOT_END_MAX];
+    int pid = wsgi_obituary_await(x->group->slots, x->slot, x->connection->epoch, WSGI_END_LIMIT,
+                                  words, sizeof(words));
+
+    if (pid) {
+        return apr_psprintf(x->r->pool, "daemon process %d of group '%s' %s", pid, x->group->name,
+                            words);
+    }
+    return apr_psprintf(x->r->pool,
+                        "%s ended its connection (the supervisor has not told of an end of the "
+                        "process)",
+                        name);
+}
+
 /* Whoever waits for us in the daemon is told; when there is no room for that, the end of the
  * connection says it too. */
 static void cancel(struct wsgi_relay *x)
@@ -250,7 +272,7 @@ static enum step daemon_died(struct wsgi_relay *x)
     }
     if (x->head_seen) {
         wsgi_outcome_fail(x->outcome, HTTP_BAD_GATEWAY, WSGI_CODE_DIED_IN_BODY,
-                          "%s ended in the middle of its answer", daemon_name(x));
+                          "%s in the middle of its answer", daemon_end(x));
         x->outcome->truncated = 1;
         return STEP_FAILED;
     }
@@ -258,7 +280,7 @@ static enum step daemon_died(struct wsgi_relay *x)
         return STEP_RETRY;
     }
     wsgi_outcome_fail(x->outcome, HTTP_BAD_GATEWAY, WSGI_CODE_DIED_BEFORE_HEAD,
-                      "%s ended before it answered", daemon_name(x));
+                      "%s before it answered", daemon_end(x));
     return STEP_FAILED;
 }
 
@@ -505,6 +527,23 @@ static enum step send_some(struct wsgi_relay *x)
 
 /* ---- from the daemon ----------------------------------------------------- */
 
+static enum step head_too_long(struct wsgi_relay *x)
+{
+    wsgi_outcome_fail(x->outcome, HTTP_INTERNAL_SERVER_ERROR, WSGI_CODE_HEAD_LINE_LONG,
+                      "response header %s from %s has a line of %" APR_SIZE_T_FMT
+                      " bytes, more than header-buffer-size allows",
+                      x->response->long_name, daemon_name(x), x->response->long_size);
+    return STEP_FAILED;
+}
+
+static enum step head_refused(struct wsgi_relay *x, enum wsgi_head_status why)
+{
+    wsgi_outcome_fail(x->outcome, HTTP_INTERNAL_SERVER_ERROR, WSGI_CODE_HEAD_REFUSED,
+                      "the response head of %s is refused: %s", daemon_name(x),
+                      wsgi_head_status_text(why));
+    return STEP_FAILED;
+}
+
 static enum step take_head(struct wsgi_relay *x, const unsigned char *payload)
 {
     enum wsgi_head_status why = WSGI_HEAD_OK;
@@ -513,11 +552,7 @@ static enum step take_head(struct wsgi_relay *x, const unsigned char *payload)
         return violation(x, "a second HEAD");
     }
     if (wsgi_response_head(x->response, payload, x->frame.length, &why) < 0) {
-        wsgi_outcome_fail(
-            x->outcome, HTTP_INTERNAL_SERVER_ERROR,
-            why == WSGI_HEAD_LINE_LONG ? WSGI_CODE_HEAD_LINE_LONG : WSGI_CODE_HEAD_REFUSED,
-            "the response head of %s is refused: %s", daemon_name(x), wsgi_head_status_text(why));
-        return STEP_FAILED;
+        return why == WSGI_HEAD_LINE_LONG ? head_too_long(x) : head_refused(x, why);
     }
     x->head_seen = 1;
     return STEP_ON;

@@ -28,7 +28,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define HELD_MAX 16384 /* more than this is passed on although nobody asked for it */
+#define WSGI_SHOWN_NAME 100 /* bytes of a header's name in a log line */
+#define HELD_MAX 16384      /* more than this is passed on although nobody asked for it */
 #define HELD_MAX_INCLUDES 1048576
 #define TRANSIENT_MIN 4096 /* from here on a block is not copied but passed on at once */
 #define LINE_LIMIT_DEFAULT 32768
@@ -65,8 +66,17 @@ static int is_answered(struct wsgi_response *response)
 
 /* ---- head ---------------------------------------------------------------------------------- */
 
+/* A name that was checked: a token. */
+static const char *shown_name(apr_pool_t *pool, const struct wsgi_head_field *field)
+{
+    apr_size_t size = field->name_size < WSGI_SHOWN_NAME ? field->name_size : WSGI_SHOWN_NAME;
+
+    return apr_pstrcat(pool, apr_pstrmemdup(pool, field->name, size),
+                       size < field->name_size ? "..." : "", NULL);
+}
+
 /* Goes through the whole block before anything is changed. */
-static enum wsgi_head_status check_head(const struct wsgi_response *response, const void *block,
+static enum wsgi_head_status check_head(struct wsgi_response *response, const void *block,
                                         size_t size)
 {
     enum wsgi_head_status why;
@@ -83,8 +93,11 @@ static enum wsgi_head_status check_head(const struct wsgi_response *response, co
 
         /* With ": " and the end of the line, as mod_wsgi 6 reads it. */
         if (response->line_limit > 0 &&
-            field.name_size + field.value_size + 4 > response->line_limit)
+            field.name_size + field.value_size + 4 > response->line_limit) {
+            response->long_name = shown_name(response->r->pool, &field);
+            response->long_size = field.name_size + field.value_size + 4;
             return WSGI_HEAD_LINE_LONG;
+        }
         if (response->is_daemon && wsgi_head_name_is(field.name, field.name_size, "Status"))
             why = wsgi_head_check_status(field.value, field.value_size, NULL);
         if (why != WSGI_HEAD_OK)

@@ -27,7 +27,9 @@ struct wsgi_response {
     const char *redirect;  /* daemon mode: Location "/..." with status 200, else NULL */
     int replaced;          /* WSGIErrorOverride: httpd's own page instead of this response */
     apr_size_t line_limit; /* daemon mode: header-buffer-size */
-    apr_int64_t promised;  /* Content-Length of the head, -1 when there was none */
+    const char *long_name; /* the header that was longer, and its size */
+    apr_size_t long_size;
+    apr_int64_t promised;                /* Content-Length of the head, -1 when there was none */
     const struct wsgi_vars_writer *vars; /* of the request, once it was run; else NULL */
     apr_int64_t sent;         /* body bytes accepted so far; surplus over `promised` is cut */
     apr_uint64_t unflushed;   /* of them, since the last flush */

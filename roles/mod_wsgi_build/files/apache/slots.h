@@ -29,6 +29,16 @@ enum wsgi_slot_state {
                            READY, is READY again when it cannot be loaded */
 };
 
+#define WSGI_SLOT_END_MAX 256
+
+/* How a process ended. Written by the supervisor before the slot is marked dead, for Apache
+ * children that had a request in it. */
+struct wsgi_slot_end {
+    _Atomic uint32_t epoch; /* of the process; 0: being written */
+    _Atomic int32_t pid;
+    char words[WSGI_SLOT_END_MAX]; /* "was killed by signal 11 (...)" */
+};
+
 /* Shared. One worker of the process in a slot; taken by whoever has a request for it. */
 struct wsgi_cell {
     _Alignas(32) _Atomic int32_t holder; /* 0: free; pid of the Apache child; below 0: its request
@@ -46,6 +56,7 @@ struct wsgi_slot_shared {
     _Atomic int32_t pid;
     _Atomic uint32_t in_flight; /* hint for the choice of a slot; the cells are the truth */
     _Atomic uint64_t born;      /* start time of the process as the kernel counts it */
+    struct wsgi_slot_end end;   /* of the former process in the slot */
 };
 
 struct wsgi_group_shared {

@@ -303,4 +303,11 @@ PyAPI_FUNC(void) _Py_DumpTraceback(int fd, PyThreadState *tstate);
 
 #endif
 
+/* Whether faulthandler shows the stack of a sub-interpreter's thread when it crashes. */
+#if PY_VERSION_HEX < 0x030C0000
+#define WSGI_COMPAT_CRASH_SEES_ALL 0
+#else
+#define WSGI_COMPAT_CRASH_SEES_ALL 1
+#endif
+
 #endif

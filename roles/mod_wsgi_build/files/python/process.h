@@ -12,6 +12,7 @@
 #include "compat.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -19,6 +20,8 @@
 #include "../wire/engine.h"
 #include "../wire/frame.h"
 #include "../wire/vars.h"
+
+#define WSGI_CRASH_SIGNALS 5
 
 struct wsgi_interp;
 struct wsgi_daemon;
@@ -130,6 +133,8 @@ struct wsgi_process {
     struct wsgi_daemon *daemon; /* NULL when embedded, as the next ones */
     struct wsgi_monitor *monitor;
     struct wsgi_stacks *stacks;
+    struct sigaction crash_next[WSGI_CRASH_SIGNALS]; /* faulthandler's */
+    int crash_report; /* descriptor that faulthandler writes to, or -1 */
 };
 
 extern struct wsgi_process wsgi_process;

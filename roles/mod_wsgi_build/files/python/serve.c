@@ -23,6 +23,7 @@
 #include "../wire/logtext.h"
 #include "../wire/note.h"
 #include "connection.h"
+#include "crash.h"
 #include "events.h"
 #include "interp.h"
 #include "monitor.h"
@@ -269,7 +270,6 @@ static int map_board(struct wsgi_daemon *daemon, char *error, size_t error_size)
     board = mmap(NULL, WSGI_BOARD_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, WSGI_FD_BOARD, 0);
     if (board == MAP_FAILED)
         return fail(error, error_size, "the board cannot be mapped: %s", strerror(errno));
-    close(WSGI_FD_BOARD);
     daemon->board = board;
     wsgi_board_reset(daemon->board, wsgi_process.settings.epoch);
     return 0;
@@ -336,6 +336,7 @@ static int prepare(char *error, size_t error_size)
     if (read_launch(error, error_size) != 0 || map_board(daemon, error, error_size) != 0 ||
         make_events(daemon, error, error_size) != 0)
         return -1;
+    wsgi_crash_begin();
     if (wsgi_process.settings.title != NULL)
         wsgi_title_set(wsgi_process.settings.title);
     set_locale();

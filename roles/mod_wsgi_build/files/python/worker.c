@@ -20,6 +20,7 @@
 #include "../wire/launch.h"
 #include "../wire/why.h"
 #include "connection.h"
+#include "crash.h"
 #include "interp.h"
 #include "monitor.h"
 #include "run.h"
@@ -33,6 +34,7 @@
 struct exchange {
     struct wsgi_daemon *daemon;
     struct wsgi_connection *connection;
+    const struct wsgi_request *request;
     unsigned refusals;
     int started;
     const struct wsgi_watch *watch;
@@ -130,12 +132,30 @@ static int client_gone(void *context)
     return is_gone(((struct exchange *)context)->connection);
 }
 
+/* What the supervisor says about the process if it ends now. */
+static void note_request(struct wsgi_board *board, const struct wsgi_request *request)
+{
+    struct wsgi_vars_reader reader;
+    struct wsgi_var var;
+    const char *method = "-", *url = "-";
+
+    if (wsgi_vars_open(&reader, request->vars, request->vars_size) != 0)
+        return;
+    while (wsgi_vars_next(&reader, &var) == 1)
+        if (var.id == WSGI_NAME_REQUEST_METHOD)
+            method = var.value;
+        else if (var.id == WSGI_NAME_REQUEST_URI)
+            url = var.value;
+    wsgi_board_note(board, method, url);
+}
+
 static void started(void *context)
 {
     struct exchange *exchange = context;
     struct wsgi_connection *connection = exchange->connection;
 
     exchange->started = 1;
+    note_request(exchange->daemon->board, exchange->request);
     __atomic_fetch_add(&exchange->daemon->board->active, 1, __ATOMIC_RELAXED);
     wsgi_board_start(exchange->daemon->board, connection->index, connection->sequence);
 }
@@ -246,8 +266,8 @@ static int run_request(struct wsgi_daemon *daemon, struct wsgi_connection *conne
                        const struct wsgi_request *request, unsigned refused)
 {
     const struct wsgi_thread *thread = wsgi_thread_self();
-    struct exchange exchange = {daemon, connection, refused, 0,
-                                thread != NULL ? thread->watch : NULL};
+    struct exchange exchange = {daemon,  connection, request,
+                                refused, 0,          thread != NULL ? thread->watch : NULL};
     struct wsgi_outcome outcome;
     int result = wsgi_run_request(request, &frame_transport, &exchange, &outcome);
 
@@ -436,6 +456,16 @@ static void admit(struct wsgi_daemon *daemon, int descriptor)
     }
 }
 
+/* The application closed or replaced the listener. What runs may go on, but nobody else gets in:
+ * the process is replaced. */
+static void listener_is_lost(struct wsgi_daemon *daemon)
+{
+    if (__atomic_exchange_n(&daemon->spent, 1, __ATOMIC_ACQ_REL))
+        return;
+    wsgi_daemon_note(daemon, wsgi_why_reason(WSGI_WHY_LOST));
+    wsgi_daemon_tell(WSGI_CONTROL_LEAVING, WSGI_WHY_LOST);
+}
+
 /* 1 when there are descriptors again: those of connections that nobody uses. */
 static int make_way(struct wsgi_daemon *daemon, int problem)
 {
@@ -460,7 +490,9 @@ static void accept_all(struct wsgi_daemon *daemon)
         else if (errno != EINTR && errno != ECONNABORTED && !make_way(daemon, errno))
             break;
     }
-    if (errno != EAGAIN)
+    if (errno == EBADF || errno == ENOTSOCK || errno == EINVAL || errno == EOPNOTSUPP)
+        listener_is_lost(daemon);
+    else if (errno != EAGAIN)
         if (!__atomic_exchange_n(&daemon->accept_stalled, 1, __ATOMIC_ACQ_REL))
             wsgi_log(WSGI_LOG_ERR, NULL, "no connection can be accepted: %s; trying again",
                      strerror(errno));
@@ -503,6 +535,7 @@ static void *worker(void *argument)
 {
     struct wsgi_daemon *daemon = argument;
     unsigned char *out = malloc(WSGI_OUT_SIZE);
+    void *stack = wsgi_crash_stack_make();
 
     wsgi_watch_take();
     if (out != NULL)
@@ -511,6 +544,7 @@ static void *worker(void *argument)
         wsgi_log(WSGI_LOG_ERR, NULL, "a worker ends: no memory for its buffer");
     free(out);
     wsgi_thread_end();
+    wsgi_crash_stack_end(stack);
     __atomic_fetch_sub(&daemon->workers_left, 1, __ATOMIC_ACQ_REL);
     wsgi_daemon_poke(daemon);
     return NULL;

@@ -38,6 +38,7 @@ static pid_t launch_into(struct wsgi_minder *minder, int index, uint32_t epoch)
     struct wsgi_launch launch = {.group = minder->group,
                                  .settings = minder->settings,
                                  .secret = minder->slots->secret,
+                                 .renewal = minder->renewal,
                                  .epoch = epoch,
                                  .server = minder->slots->owner_pid,
                                  .listener = slot->listener,
@@ -76,6 +77,7 @@ static void clear_minded(struct wsgi_minded *minded)
     minded->ready = minded->drain_since = minded->stop_since = minded->due_since = 0;
     minded->due = WSGI_WHY_NONE;
     minded->planned = NULL;
+    minded->is_old = minded->is_waiting = minded->is_unfit = 0;
     minded->heir = -1;
 }
 

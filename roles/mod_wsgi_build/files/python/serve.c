@@ -579,6 +579,20 @@ static int has_drained(struct wsgi_daemon *daemon)
             has_drained_for_long(daemon));
 }
 
+/* poll() refuses more descriptors than the process may have now, if an application took them away:
+ * then a look now and then must do. */
+static int look_without_poll(struct pollfd waits[2])
+{
+    const struct timespec pause = {.tv_nsec = 50000000};
+
+    if (errno != EINVAL)
+        return 0;
+    nanosleep(&pause, NULL);
+    waits[0].revents = 0;
+    waits[1].revents = waits[1].fd >= 0 ? POLLIN : 0;
+    return 1;
+}
+
 /* Waits once, does what there is to do. */
 static void wait_once(struct wsgi_daemon *daemon, int *control)
 {
@@ -589,7 +603,7 @@ static void wait_once(struct wsgi_daemon *daemon, int *control)
     uint64_t count;
 
     look_after_httpd(daemon);
-    if (poll(waits, 2, busy ? LOOK_AGAIN : -1) < 0)
+    if (poll(waits, 2, busy ? LOOK_AGAIN : -1) < 0 && !look_without_poll(waits))
         return;
     if (waits[0].revents && read(daemon->wake_main, &count, sizeof count) < 0)
         return;

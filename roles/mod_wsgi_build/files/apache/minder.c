@@ -15,6 +15,7 @@
 #include "ends.h"
 #include "launch.h"
 #include "log.h"
+#include "../wire/control.h"
 #include "../wire/launch.h"
 
 #define WSGI_HEALTHY apr_time_from_sec(60)     /* so old: its end is no early one */
@@ -25,6 +26,8 @@
                              while nobody needs the slot */
 #define WSGI_TICK_QUICK apr_time_from_msec(50)
 #define WSGI_TICK_SLOW apr_time_from_sec(1)
+#define WSGI_CONTROL_TURN 16    /* messages taken from one process before others have their turn */
+#define WSGI_CONTROL_FLOOD 1000 /* in a second: more than any daemon of ours has to say */
 
 apr_time_t wsgi_minder_clock(void)
 {
@@ -157,6 +160,7 @@ static void start_into(struct wsgi_minder *minder, int index, int place, apr_tim
     minded->adopted = minded->killed = minded->failed = 0;
     minded->ready = minded->drain_since = minded->stop_since = 0;
     minded->planned = NULL;
+    minded->heard = 0;
     minded->place = place;
     minded->heir = -1;
     minded->born = now;
@@ -411,9 +415,6 @@ static void reload(struct wsgi_minder *minder, int asking, apr_time_t now)
 static void heard(struct wsgi_minder *minder, int index, const struct wsgi_control *message,
                   apr_time_t now)
 {
-    if (message->epoch != atomic_load(&minder->slots->slot[index].shared->epoch)) {
-        return;
-    }
     switch (message->type) {
     case WSGI_CONTROL_READY:
         became_ready(minder, index, now);
@@ -422,13 +423,13 @@ static void heard(struct wsgi_minder *minder, int index, const struct wsgi_contr
         reload(minder, index, now);
         break;
     case WSGI_CONTROL_LEAVING:
-        leaving(minder, index, message->why < WSGI_WHY_COUNT ? message->why : WSGI_WHY_NONE, now);
+        leaving(minder, index, message->why, now);
         break;
     case WSGI_CONTROL_FAILED:
         minder->minded[index].failed = 1;
         break;
     default:
-        break; /* not a daemon's to say; it harms nobody */
+        break; /* wsgi_control_check() lets through nothing else */
     }
 }
 
@@ -448,16 +449,72 @@ static void lost(struct wsgi_minder *minder, int index, apr_time_t now)
     }
 }
 
-void wsgi_minder_control(struct wsgi_minder *minder, int index, apr_time_t now)
+/* It does not keep to the rules: nobody listens to it any more, and its place is for another one,
+ * as after an early end. It may finish what it works on. */
+static void refuse(struct wsgi_minder *minder, int index, const char *what, apr_time_t now)
 {
     struct wsgi_minded *minded = &minder->minded[index];
-    struct wsgi_control message;
-    ssize_t got = recv(minded->control, &message, sizeof(message), MSG_DONTWAIT);
 
-    if (got == (ssize_t)sizeof(message)) {
+    ap_log_error(APLOG_MARK, APLOG_ERR, 0, minder->group->server,
+                 "daemon group '%s': process %d sent its supervisor %s; it is not listened to any "
+                 "more, and replaced",
+                 minder->group->name, (int)minded->pid, what);
+    wsgi_minder_point(minder);
+    if (minded->place >= 0) {
+        if (now - minded->born >= WSGI_HEALTHY) {
+            minder->places[minded->place].failures = 0;
+        }
+        next_delay(&minder->places[minded->place], now);
+        leave_place(minder, index);
+    }
+    if (!minded->planned) {
+        plan(minded, WSGI_WHY_NONE, "it broke the rules of its connection to the supervisor");
+    }
+    lost(minder, index, now);
+    wsgi_slots_set_state(minder->slots, index, WSGI_SLOT_DRAINING);
+}
+
+static int is_flood(struct wsgi_minded *minded, apr_time_t now)
+{
+    if (now - minded->heard_since >= apr_time_from_sec(1)) {
+        minded->heard_since = now;
+        minded->heard = 0;
+    }
+    return ++minded->heard > WSGI_CONTROL_FLOOD;
+}
+
+/* One message. 0: nothing more for now. */
+static int hear(struct wsgi_minder *minder, int index, apr_time_t now)
+{
+    struct wsgi_minded *minded = &minder->minded[index];
+    uint32_t epoch = atomic_load(&minder->slots->slot[index].shared->epoch);
+    char bytes[sizeof(struct wsgi_control) + WSGI_CONTROL_TEXT_MAX];
+    struct wsgi_control message;
+    enum wsgi_control_status status;
+    ssize_t got = recv(minded->control, bytes, sizeof(bytes), MSG_DONTWAIT | MSG_TRUNC);
+
+    if (got <= 0) {
+        if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
+            lost(minder, index, now);
+        }
+        return 0;
+    }
+    status = wsgi_control_check(bytes, (size_t)got, epoch, &message);
+    if (status != WSGI_CONTROL_OK) {
+        refuse(minder, index, wsgi_control_status_text(status), now);
+    } else if (is_flood(minded, now)) {
+        refuse(minder, index, "more messages than any daemon has to send", now);
+    } else {
         heard(minder, index, &message, now);
-    } else if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
-        lost(minder, index, now);
+    }
+    return minded->control >= 0;
+}
+
+void wsgi_minder_control(struct wsgi_minder *minder, int index, apr_time_t now)
+{
+    int turn = WSGI_CONTROL_TURN;
+
+    while (turn-- > 0 && hear(minder, index, now)) {
     }
 }
 
@@ -554,7 +611,7 @@ apr_time_t wsgi_minder_tick(struct wsgi_minder *minder, apr_time_t now)
     int i;
 
     for (i = 0; i < minder->slots->count; i++) {
-        if (minder->minded[i].pid && minder->minded[i].planned) {
+        if (minder->minded[i].pid && (minder->minded[i].planned || minder->minded[i].stop_since)) {
             follow_out(minder, i, now);
             leaving = 1;
         } else if (minder->minded[i].ready && minder->minded[i].place >= 0 &&

@@ -22,7 +22,9 @@ struct wsgi_minded {
     apr_time_t ready;
     apr_time_t drain_since;
     apr_time_t stop_since;
-    apr_time_t died;     /* of the former process in the slot */
+    apr_time_t died; /* of the former process in the slot */
+    apr_time_t heard_since;
+    int heard;           /* messages since then, within a second */
     int killed;          /* by us, shutdown-timeout was over */
     int failed;          /* it said that it could not start */
     enum wsgi_why why;   /* it is to end, when `planned` is set, */

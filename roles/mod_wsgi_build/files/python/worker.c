@@ -401,6 +401,19 @@ static void admit(struct wsgi_daemon *daemon, int descriptor)
     }
 }
 
+/* The application closed or replaced files that are not its own; there is nothing left to serve
+ * with, maybe not even a log. The supervisor knows the status, and starts another process. */
+static void descriptors_are_lost(void)
+{
+    _exit(WSGI_EXIT_LOST);
+}
+
+/* What accept() says of a descriptor that is no listener of ours any more, or was shut down. */
+static int is_lost(int problem)
+{
+    return problem == EBADF || problem == ENOTSOCK || problem == EINVAL || problem == EOPNOTSUPP;
+}
+
 /* The listener is edge-triggered too: until nothing is left. */
 static void accept_all(struct wsgi_daemon *daemon)
 {
@@ -413,6 +426,8 @@ static void accept_all(struct wsgi_daemon *daemon)
         else if (errno != EINTR && errno != ECONNABORTED)
             break;
     }
+    if (is_lost(errno))
+        descriptors_are_lost();
     if (errno != EAGAIN)
         if (!__atomic_exchange_n(&daemon->accept_stalled, 1, __ATOMIC_ACQ_REL))
             wsgi_log(WSGI_LOG_ERR, NULL, "no connection can be accepted: %s; trying again",
@@ -422,13 +437,6 @@ static void accept_all(struct wsgi_daemon *daemon)
 }
 
 /* ---- threads ------------------------------------------------------------- */
-
-/* The application closed or replaced files that are not its own; there is nothing left to serve
- * with, maybe not even a log. The supervisor knows the status, and starts another process. */
-static void descriptors_are_lost(void)
-{
-    _exit(WSGI_EXIT_LOST);
-}
 
 static void work(struct wsgi_daemon *daemon, unsigned char *out)
 {

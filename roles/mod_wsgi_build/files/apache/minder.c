@@ -470,6 +470,7 @@ static void refuse(struct wsgi_minder *minder, int index, const char *what, apr_
     if (!minded->planned) {
         plan(minded, WSGI_WHY_NONE, "it broke the rules of its connection to the supervisor");
     }
+    kill(minded->pid, SIGTERM);
     lost(minder, index, now);
     wsgi_slots_set_state(minder->slots, index, WSGI_SLOT_DRAINING);
 }

@@ -134,6 +134,7 @@ DIFFERENCES: dict[str, str] = {
     "D709": "tests/server/test_daemon_options.py::test_buffer_sizes_reach_the_connections",
     "D710": "tests/server/test_daemon_options.py::test_an_unknown_locale_is_told_and_replaced",
     "D711": "tests/server/test_daemon_options.py::test_a_group_without_threads_loads_and_is_not_started",
+    "D767": "tests/server/test_hostile_daemons.py::test_frames",
     "D801": CASES,
     "D802": CASES,
     "D803": CASES,

@@ -5,6 +5,7 @@ The path says what it does; the answer is its pid, and what the kernel said to t
 """
 
 import array
+import contextlib
 import ctypes
 import os
 import re
@@ -80,10 +81,8 @@ def say(*data, fds=()):
     """Sends on every connection."""
     for each in connections():
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
-        try:
+        with contextlib.suppress(OSError):
             each.sendmsg([b"".join(data)], rights)
-        except OSError:
-            pass
 
 
 def with_file(descriptor, count=1, before=b"", length=100):
@@ -282,4 +281,4 @@ def application(environ, start_response):
     if kind == "line" and environ["QUERY_STRING"] == "stay":
         time.sleep(60)
     start_response("200 OK", [("Content-Type", "text/plain")])
-    return [("%d %s" % (os.getpid(), said)).encode()]
+    return [f"{os.getpid()} {said}".encode()]

@@ -28,6 +28,8 @@ void wsgi_end_describe(char *text, size_t size, int status)
     reason = wsgi_launch_exit_text(WEXITSTATUS(status));
     if (WEXITSTATUS(status) == WSGI_EXIT_LOST) {
         snprintf(text, size, "ended: its application closed descriptors that are not its own");
+    } else if (WEXITSTATUS(status) == WSGI_EXIT_STARTUP) {
+        snprintf(text, size, "ended: its scripts were not loaded within startup-timeout");
     } else if (reason) {
         snprintf(text, size, "could not be started: %s", reason);
     } else {
@@ -52,7 +54,8 @@ int wsgi_end_is_planned(const struct wsgi_minded *minded, int status)
     if (WIFSIGNALED(status)) {
         return WTERMSIG(status) == SIGTERM || (minded->killed && WTERMSIG(status) == SIGKILL);
     }
-    return WEXITSTATUS(status) == 0;
+    return WEXITSTATUS(status) == 0 ||
+           (minded->stop_since && WEXITSTATUS(status) == WSGI_EXIT_LATE);
 }
 
 apr_uint64_t wsgi_end_requests(const struct wsgi_minder *minder, int index)

@@ -717,6 +717,9 @@ void wsgi_slots_count(const struct wsgi_slots *slots, struct wsgi_slots_census *
         case WSGI_SLOT_DRAINING:
             census->draining++;
             break;
+        case WSGI_SLOT_HELD:
+            census->held++;
+            break;
         default:
             break;
         }

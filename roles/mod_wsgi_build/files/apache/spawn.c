@@ -38,6 +38,7 @@ static pid_t launch_into(struct wsgi_minder *minder, int index, uint32_t epoch)
     struct wsgi_launch launch = {.group = minder->group,
                                  .settings = minder->settings,
                                  .secret = minder->slots->secret,
+                                 .renewal = minder->renewal,
                                  .epoch = epoch,
                                  .server = minder->slots->owner_pid,
                                  .listener = slot->listener,
@@ -77,6 +78,7 @@ static void clear_minded(struct wsgi_minded *minded)
     minded->due = WSGI_WHY_NONE;
     minded->planned = NULL;
     minded->heard = 0;
+    minded->is_old = minded->is_waiting = minded->is_unfit = 0;
     minded->heir = -1;
 }
 

@@ -16,6 +16,7 @@
 #include "http_config.h"
 #include "http_core.h"
 #include "keeper.h"
+#include "learned.h"
 #include "log.h"
 #include "slots.h"
 #include "stale.h"
@@ -54,7 +55,7 @@ struct parent {
     apr_pool_t *pconf;
     server_rec *main_server;
     const apr_array_header_t *groups;
-    const struct wsgi_supervisor_settings *settings;
+    struct wsgi_supervisor_settings *settings;
     struct retained *retained;
     apr_array_header_t *watched; /* struct watched * */
     int generation;
@@ -485,6 +486,7 @@ apr_status_t wsgi_supervisor_start(apr_pool_t *pconf, server_rec *main_server,
         watch_child(p, p->retained->old[i].pid, p->retained->old[i].generation, 1);
     }
     parent = p;
+    p->settings->learned = wsgi_learned_create(groups);
     if (p->generation == 0) {
         wsgi_stale_remove(pconf, main_server, settings->socket_prefix);
     }
@@ -517,5 +519,6 @@ void wsgi_supervisor_child_init(apr_pool_t *pchild)
         parent->life[0] = -1;
     }
     close_slots(parent, 0);
+    wsgi_learned_unmap(parent->settings->learned);
     parent = NULL;
 }

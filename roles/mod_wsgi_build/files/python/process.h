@@ -28,6 +28,9 @@ struct wsgi_stacks;
 struct wsgi_preload {
     const char *group;
     const char *script;
+    int is_learned;   /* another process had loaded it, for a request; else the configuration */
+    uint32_t is_main; /* WSGI_REQUEST_MAIN of that request, or 0 */
+    char *traceback;  /* set when it fails in a daemon: it is told, not logged */
 };
 
 /* One layer of what is set per interpreter, see WSGI_PARAM_SCOPE. */
@@ -110,6 +113,7 @@ struct wsgi_process {
     int up;      /* Python is ready for requests; atomic */
     int stopped; /* stop() ran, or gave up: thread states are left alone from now on; atomic */
     PyThreadState *main_state; /* of the thread that started Python */
+    PyThreadState *swapped;    /* with which the main thread makes or ends another interpreter */
     pthread_t main_thread;
     pthread_key_t thread_key; /* struct wsgi_thread, with a destructor */
     int thread_key_made;

@@ -5,30 +5,35 @@
 
 #include "why.h"
 
-/* What a daemon may say, and how long a text behind it may be. */
-static const struct {
-    int is_daemons;
-    uint32_t text_max;
+/* What a daemon may say. */
+static const enum {
+    NOT_ITS,
+    BARE,
+    NOTE
 } rules[] = {
-    [WSGI_CONTROL_READY] = {1, 0},
-    [WSGI_CONTROL_RELOAD] = {1, 0},
-    [WSGI_CONTROL_FAILED] = {1, 0},
-    [WSGI_CONTROL_LEAVING] = {1, 0},
+    [WSGI_CONTROL_READY] = BARE,      [WSGI_CONTROL_RELOAD] = NOTE, [WSGI_CONTROL_FAILED] = BARE,
+    [WSGI_CONTROL_LEAVING] = BARE,    [WSGI_CONTROL_LOADED] = NOTE, [WSGI_CONTROL_MISSING] = NOTE,
+    [WSGI_CONTROL_UNLOADABLE] = NOTE,
 };
 
-enum wsgi_control_status wsgi_control_check(const void *bytes, size_t size, uint32_t epoch,
-                                            struct wsgi_control *message)
+enum wsgi_control_status wsgi_control_check(const unsigned char *bytes, size_t size, uint32_t epoch,
+                                            struct wsgi_control *message, struct wsgi_tidings *note)
 {
-    if (size < sizeof *message || size > sizeof *message + WSGI_CONTROL_TEXT_MAX)
+    size_t behind = size - sizeof *message;
+
+    if (size < sizeof *message || size > WSGI_CONTROL_SIZE_MAX)
         return WSGI_CONTROL_BAD_SIZE;
     memcpy(message, bytes, sizeof *message);
-    if (message->type >= sizeof rules / sizeof *rules || !rules[message->type].is_daemons)
+    if (message->type >= sizeof rules / sizeof *rules || rules[message->type] == NOT_ITS)
         return WSGI_CONTROL_BAD_TYPE;
-    if (size - sizeof *message > rules[message->type].text_max)
-        return WSGI_CONTROL_BAD_SIZE;
     if (message->epoch != epoch)
         return WSGI_CONTROL_BAD_EPOCH;
-    return message->why < WSGI_WHY_COUNT ? WSGI_CONTROL_OK : WSGI_CONTROL_BAD_WHY;
+    if (message->why >= WSGI_WHY_COUNT)
+        return WSGI_CONTROL_BAD_WHY;
+    if (rules[message->type] == BARE)
+        return behind == 0 ? WSGI_CONTROL_OK : WSGI_CONTROL_BAD_SIZE;
+    return wsgi_note_decode(bytes + sizeof *message, behind, note) == 0 ? WSGI_CONTROL_OK
+                                                                        : WSGI_CONTROL_BAD_NOTE;
 }
 
 const char *wsgi_control_status_text(enum wsgi_control_status status)
@@ -44,6 +49,8 @@ const char *wsgi_control_status_text(enum wsgi_control_status status)
         return "a message in the name of another process";
     case WSGI_CONTROL_BAD_WHY:
         return "a message with an unknown reason";
+    case WSGI_CONTROL_BAD_NOTE:
+        return "a malformed note about a script";
     }
     return "an unknown fault";
 }

@@ -7,21 +7,25 @@
 #include <stdint.h>
 
 #include "launch.h"
+#include "note.h"
 
-#define WSGI_CONTROL_TEXT_MAX 8192u /* bytes behind a message that may have a text */
+#define WSGI_CONTROL_SIZE_MAX (sizeof(struct wsgi_control) + WSGI_NOTE_SIZE_MAX)
 
 enum wsgi_control_status {
     WSGI_CONTROL_OK = 0,
-    WSGI_CONTROL_BAD_SIZE, /* no message, or a text that is too long or has no business there */
+    WSGI_CONTROL_BAD_SIZE, /* no message, or more than one */
     WSGI_CONTROL_BAD_TYPE, /* unknown, or not a daemon's to say */
     WSGI_CONTROL_BAD_EPOCH,
-    WSGI_CONTROL_BAD_WHY
+    WSGI_CONTROL_BAD_WHY,
+    WSGI_CONTROL_BAD_NOTE /* of a script (note.h) */
 };
 
-/* `size` is that of the message as it was sent, also when less of it was taken: a message of more
- * than sizeof *message + WSGI_CONTROL_TEXT_MAX bytes is never looked at. */
-enum wsgi_control_status wsgi_control_check(const void *bytes, size_t size, uint32_t epoch,
-                                            struct wsgi_control *message);
+/* `size` is that of the message as it was sent, also when less of it was taken: one of more than
+ * WSGI_CONTROL_SIZE_MAX bytes is never looked at. `note` is filled in where the type has one; its
+ * texts point into `bytes`. */
+enum wsgi_control_status wsgi_control_check(const unsigned char *bytes, size_t size, uint32_t epoch,
+                                            struct wsgi_control *message,
+                                            struct wsgi_tidings *note);
 /* "a message of a wrong size", ... */
 const char *wsgi_control_status_text(enum wsgi_control_status status);
 

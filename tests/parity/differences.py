@@ -172,6 +172,7 @@ DIFFERENCES: dict[str, str] = {
     "D757": "tests/server/test_identity.py::test_the_line_at_the_start_is_true",
     "D758": "tests/server/test_identity.py::test_only_what_was_given_is_open",
     "D759": "tests/server/test_identity.py::test_a_directory_that_is_gone",
+    "D767": "tests/server/test_hostile_daemons.py::test_frames",
     "D801": CASES,
     "D802": CASES,
     "D803": CASES,

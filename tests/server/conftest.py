@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from harness import Module, Server, find_module, places
+from harness import Module, Server, find_module, places, sanitizers
 from harness.wild import Documented
 
 MODES = ("embedded", "daemon")
@@ -68,6 +68,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         ours = item.get_closest_marker("ours")
         if peer and ours:
             item.add_marker(pytest.mark.skip(reason=f"differs from 6.1.1: {ours.args[0]}"))
+        if sanitizers.excluded(item.nodeid):
+            item.add_marker(pytest.mark.skip(reason=f"not with sanitizers: {sanitizers.excluded(item.nodeid)}"))
         if item.get_closest_marker("needs_root") and os.geteuid() != 0:
             item.add_marker(pytest.mark.skip(reason="needs a server that was started as root"))
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from harness import Layout, Server, exchange, request
+from harness import Layout, Server, exchange, request, sanitizers
 
 MODULES = ("filter", "deflate")
 
@@ -166,8 +166,8 @@ ssize_t sendfile64(int out, int in, off64_t *offset, size_t size)
 
 
 @pytest.fixture
-def counter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file that gets one byte for each sendfile() of the server."""
+def counter(tmp_path: Path) -> tuple[Path, Path]:
+    """A library, and the file that gets one byte for each sendfile() of a server that loads it."""
     tmp_path.chmod(0o777)
     for parent in tmp_path.parents[:3]:
         parent.chmod(parent.stat().st_mode | 0o055)
@@ -182,24 +182,24 @@ def counter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         check=True,
         timeout=60,
     )
-    monkeypatch.setenv("LD_PRELOAD", str(library))
-    return counted
+    return library, counted
 
 
 @pytest.mark.ours(
     "nothing that a user sees: reading counts of another program's system calls says nothing about behaviour"
 )
-def test_sendfile(new_server: Any, counter: Path) -> None:
+def test_sendfile(new_server: Any, counter: tuple[Path, Path]) -> None:
     """In embedded mode, with both directives On, the kernel sends the file; else we read it."""
-    server = new_server(configure, mode="embedded", modules=MODULES).start()
+    library, counted = counter
+    server = new_server(configure, mode="embedded", modules=MODULES, environment=sanitizers.preload(library)).start()
     content = server.layout.scratch / "content"
     content.write_bytes(bytes(range(256)) * 4000)
     positions = content.with_name("content.position")
     for target, calls in (("/plain", False), ("/sent", True)):
-        counter.write_bytes(b"")
+        counted.write_bytes(b"")
         headers = {"Accept-Encoding": "identity"}
         assert server.get(f"{target}/file?{content}", headers=headers).body == content.read_bytes()[5:], target
-        assert (counter.stat().st_size > 0) == calls, target
+        assert (counted.stat().st_size > 0) == calls, target
     assert set(positions.read_text().split()) == {"5"}, "the application's descriptor was not moved"
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from harness import Layout, Module, Server, exchange, places
+from harness import Layout, Module, Server, exchange
 from harness.junk import CONTEXTS, Tally, directive_line, storm
 from harness.places import run
 from harness.processes import is_alive
@@ -54,7 +54,7 @@ class Sweep:
         """Exit status and output; a hang is status -999."""
         conf = self.directory / f"{number}.conf"
         conf.write_bytes(self.text.encode().replace(b"# the line", line.encode("latin-1", "replace")))
-        command = [places().httpd, "-d", str(self.server.layout.root), "-f", str(conf), "-t"]
+        command = self.server.command("-t", "-f", str(conf))
         try:
             done = subprocess.run(command, capture_output=True, timeout=PROVE_TIMEOUT, check=False)
         except subprocess.TimeoutExpired:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from harness import Layout, Module, application_venv, places, prove, request
+from harness import Layout, Module, application_venv, places, prove, request, sanitizers
 
 OPTIONS = [
     "user",
@@ -284,6 +284,10 @@ def test_a_server_that_has_no_user(module: Module, tmp_path: Path) -> None:
         lines.append(f"LoadModule mpm_event_module {mpm}")
     config.write_text("\n".join([*lines, f"ErrorLog {tmp_path}/log", ""]))
     done = subprocess.run(
-        [here.httpd, "-t", "-f", str(config)], capture_output=True, text=True, timeout=60, check=False
+        [*sanitizers.command({}), here.httpd, "-t", "-f", str(config)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -22,7 +22,7 @@ from typing import Any
 import h2.events
 import pytest
 
-from harness import Layout, RawConnection, Server, exchange, places, processes, wait_until
+from harness import Layout, RawConnection, Server, exchange, places, processes, sanitizers, wait_until
 from harness.calls import words
 from test_http2 import Client, Stream
 
@@ -608,8 +608,7 @@ def test_small_body_travels_with_the_request(new_server: Any, tmp_path: Path) ->
     journal = server.layout.scratch / "messages"
     journal.touch()
     journal.chmod(0o666)
-    preload = " ".join(filter(None, [os.environ.get("LD_PRELOAD"), str(shim)]))
-    server.environment.update(LD_PRELOAD=preload, WSGI_TEST_MESSAGES=str(journal))
+    server.environment.update(sanitizers.preload(shim), WSGI_TEST_MESSAGES=str(journal))
     server.start()
     assert results(told(server.layout.port, head("/in?ops=read", length(1)) + b"x")) == [shown(b"x")]
     httpd = os.path.realpath(places().httpd)

@@ -67,6 +67,7 @@ APART = {
     "git_site/dulwich.wsgi": FRAMEWORK,
     "index_site/index.wsgi": FRAMEWORK,
     "odd.wsgi": "breaks a rule with every request: test_errors.py",
+    "hostile.wsgi": "an enemy of its own process: test_hostile_daemons.py",
     "zoo.wsgi": "fails in every way there is: zoo.py",
     "offences.wsgi": "breaks a rule with every request: test_broken_applications.py",
     "flask_site/site.wsgi": "Werkzeug asks for more than PEP 3333: read() without a size",

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness import sanitizers
 from harness.places import PINS, SOURCES, Missing, places, run
 
 KEPT_BUILDS = 4
@@ -69,7 +70,8 @@ def _drop_old_builds(builds: Path, current: Path) -> None:
 def build_module() -> Path:
     """Configures, makes and installs our sources below the cache, once per state of them."""
     pythons = os.environ.get("WSGI_TEST_PYTHON", places().python).split(os.pathsep)
-    builds = places().cache / "build"
+    more = ["--enable-asan"] if sanitizers.wanted() else []
+    builds = places().cache / ("sanitizers-build" if more else "build")
     target = builds / _source_hash(pythons)
     module = target / "modules" / "pyweb_mod_wsgi" / "current" / "mod_wsgi.so"
     with _locked(builds):
@@ -85,6 +87,7 @@ def build_module() -> Path:
                     *options,
                     f"--default-python={pythons[0]}",
                     f"--libexecdir={target / 'modules'}",
+                    *more,
                 ],
                 work,
             )

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness import processes
+from harness import processes, sanitizers
 from harness.build import Module, find_module
 from harness.client import HOST, Reply, request
 from harness.log import ErrorLog, Line
@@ -68,9 +68,6 @@ MaxSpareServers 6
 MaxRequestWorkers 24
 """,
 }
-
-# Variables an instrumented build of the module may need.
-PASSED_ON = ("LD_PRELOAD", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "PYTHONMALLOC")
 
 DAEMON_OPTIONS = "processes=1 threads=8"
 
@@ -245,9 +242,8 @@ def free_ports(count: int) -> list[int]:
 
 def _environment(mark: str) -> dict[str, str]:
     """A clean environment, as an init system gives it."""
-    kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    return {"PATH": path, "LANG": "C", MARK: mark, **kept}
+    return {"PATH": path, "LANG": "C", MARK: mark}
 
 
 class Server:
@@ -291,7 +287,15 @@ class Server:
 
     def command(self, *more: str) -> list[str]:
         """The command line of this server's httpd."""
-        return [places().httpd, "-d", str(self.layout.root), "-f", str(self.conf), *more]
+        return [
+            *sanitizers.command(self.environment),
+            places().httpd,
+            "-d",
+            str(self.layout.root),
+            "-f",
+            str(self.conf),
+            *more,
+        ]
 
     def prove(self) -> Proof:
         """Runs `httpd -t` on the configuration."""
@@ -324,6 +328,7 @@ class Server:
                     start_new_session=True,
                 )
             if self._await_readiness():
+                assert not sanitizers.wanted() or "libasan" in processes.maps(self.pid), "httpd runs without sanitizers"
                 return self
             self.process = None  # it has ended: nothing is left to stop
             said = console.read_text() + self.log().tail()
@@ -517,6 +522,7 @@ class Server:
         """No line that nobody declared."""
         wrong = [f"{log.path.name}: {line.text[:500]}" for log in self.all_logs() for line in log.unexpected()]
         assert not wrong, "unexpected lines in error logs:\n" + "\n".join(wrong)
+        sanitizers.check()
 
 
 def prove(body: str | Configure, *, modules: Iterable[str] = (), mode: str = "daemon") -> Proof:

@@ -265,6 +265,7 @@ static void each_second(struct keeper *keeper, apr_time_t now)
     for (i = 0; i < keeper->count; i++) {
         int freed = wsgi_slots_reclaim(keeper->minders[i].slots);
 
+        wsgi_minder_look(&keeper->minders[i], now);
         if (freed) {
             ap_log_error(APLOG_MARK, APLOG_INFO, 0, keeper->minders[i].group->server,
                          "daemon group '%s': %d workers were in use by Apache processes that "

@@ -2,6 +2,7 @@
 #include "minder.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -14,10 +15,13 @@
 #include "plans.h"
 #include "services.h"
 #include "spawn.h"
+#include "../wire/control.h"
 #include "../wire/launch.h"
 
-#define WSGI_HEALTHY apr_time_from_sec(60)    /* so old: its end is no early one */
 #define WSGI_START_SPACE apr_time_from_sec(1) /* between two starts in a place at least */
+#define WSGI_HEALTHY apr_time_from_sec(60)    /* so old: its end is no early one */
+#define WSGI_CONTROL_TURN 16    /* messages taken from one process before others have their turn */
+#define WSGI_CONTROL_FLOOD 1000 /* in a second: more than any daemon of ours has to say */
 
 apr_time_t wsgi_minder_clock(void)
 {
@@ -160,30 +164,21 @@ void wsgi_minder_open(struct wsgi_minder *minder, int index, apr_time_t now)
     wsgi_renewal_opened(minder, index, now);
 }
 
-/* What a daemon says, with a text of `size` bytes behind it. */
 static void heard(struct wsgi_minder *minder, int index, const struct wsgi_control *message,
-                  size_t size, apr_time_t now)
+                  const struct wsgi_tidings *note, apr_time_t now)
 {
-    struct wsgi_tidings note;
-
-    if (message->epoch != atomic_load(&minder->slots->slot[index].shared->epoch)) {
-        return;
-    }
     switch (message->type) {
     case WSGI_CONTROL_READY:
         became_ready(minder, index, now);
         break;
     case WSGI_CONTROL_LEAVING:
-        wsgi_plan_replace(minder, index,
-                          message->why < WSGI_WHY_COUNT ? message->why : WSGI_WHY_NONE, now);
+        wsgi_plan_replace(minder, index, message->why, now);
         break;
     case WSGI_CONTROL_FAILED:
         minder->minded[index].failed = 1;
         break;
-    default: /* what is not a daemon's to say harms nobody */
-        if (wsgi_note_decode((const unsigned char *)(message + 1), size, &note) == 0) {
-            wsgi_renewal_heard(minder, index, message->type, &note, now);
-        }
+    default: /* wsgi_control_check() lets through nothing else but what carries a note */
+        wsgi_renewal_heard(minder, index, message->type, note, now);
         break;
     }
 }
@@ -204,19 +199,84 @@ static void lost(struct wsgi_minder *minder, int index, apr_time_t now)
     }
 }
 
-void wsgi_minder_control(struct wsgi_minder *minder, int index, apr_time_t now)
+/* It does not keep to the rules: nobody listens to it any more, and its place is for another one,
+ * as after an early end. It may finish what it works on. */
+static void refuse(struct wsgi_minder *minder, int index, const char *did, const char *what,
+                   apr_time_t now)
 {
     struct wsgi_minded *minded = &minder->minded[index];
-    struct {
-        struct wsgi_control head;
-        unsigned char note[WSGI_NOTE_SIZE_MAX];
-    } message;
-    ssize_t got = recv(minded->control, &message, sizeof(message), MSG_DONTWAIT | MSG_TRUNC);
 
-    if (got >= (ssize_t)sizeof(message.head) && got <= (ssize_t)sizeof(message)) {
-        heard(minder, index, &message.head, (size_t)got - sizeof(message.head), now);
-    } else if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
-        lost(minder, index, now);
+    ap_log_error(APLOG_MARK, APLOG_ERR, 0, minder->group->server,
+                 "daemon group '%s': process %d %s %s; it is not listened to any "
+                 "more, and replaced",
+                 minder->group->name, (int)minded->pid, did, what);
+    wsgi_minder_point(minder);
+    if (minded->place >= 0) {
+        if (now - minded->born >= WSGI_HEALTHY) {
+            minder->places[minded->place].failures = 0;
+        }
+        wsgi_spawn_delay(&minder->places[minded->place], now);
+        wsgi_plan_leave_place(minder, index);
+    }
+    wsgi_plan_stop(minder, index, WSGI_WHY_NONE, "it broke the rules", now);
+    kill(minded->pid, SIGTERM); /* it may not get to hear the STOP any more */
+    lost(minder, index, now);
+}
+
+static int is_flood(struct wsgi_minded *minded, apr_time_t now)
+{
+    if (now - minded->heard_since >= apr_time_from_sec(1)) {
+        minded->heard_since = now;
+        minded->heard = 0;
+    }
+    return ++minded->heard > WSGI_CONTROL_FLOOD;
+}
+
+/* One message. 0: nothing more for now. */
+static int hear(struct wsgi_minder *minder, int index, apr_time_t now)
+{
+    struct wsgi_minded *minded = &minder->minded[index];
+    uint32_t epoch = atomic_load(&minder->slots->slot[index].shared->epoch);
+    unsigned char bytes[WSGI_CONTROL_SIZE_MAX];
+    struct wsgi_control message;
+    struct wsgi_tidings note;
+    enum wsgi_control_status status;
+    ssize_t got = recv(minded->control, bytes, sizeof(bytes), MSG_DONTWAIT | MSG_TRUNC);
+
+    if (got <= 0) {
+        if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
+            lost(minder, index, now);
+        }
+        return 0;
+    }
+    status = wsgi_control_check(bytes, (size_t)got, epoch, &message, &note);
+    if (status != WSGI_CONTROL_OK) {
+        refuse(minder, index, "sent its supervisor", wsgi_control_status_text(status), now);
+    } else if (is_flood(minded, now)) {
+        refuse(minder, index, "sent its supervisor", "more messages than any daemon has to send",
+               now);
+    } else {
+        heard(minder, index, &message, &note, now);
+    }
+    return minded->control >= 0;
+}
+
+void wsgi_minder_control(struct wsgi_minder *minder, int index, apr_time_t now)
+{
+    int turn = WSGI_CONTROL_TURN;
+
+    while (turn-- > 0 && hear(minder, index, now)) {
+    }
+}
+
+void wsgi_minder_look(struct wsgi_minder *minder, apr_time_t now)
+{
+    int i;
+
+    for (i = 0; i < minder->slots->count; i++) {
+        if (minder->minded[i].control >= 0 && wsgi_slots_is_deaf(minder->slots, i)) {
+            refuse(minder, i, "shut down the socket", minder->slots->slot[i].path, now);
+        }
     }
 }
 

@@ -29,7 +29,9 @@ struct wsgi_minded {
     apr_time_t ready;
     apr_time_t drain_since;
     apr_time_t stop_since;
-    apr_time_t died;     /* of the former process in the slot */
+    apr_time_t died; /* of the former process in the slot */
+    apr_time_t heard_since;
+    int heard;           /* messages since then, within a second */
     int killed;          /* by us, shutdown-timeout was over */
     int failed;          /* it said that it could not start */
     enum wsgi_why why;   /* it is to end, when `planned` is set, */
@@ -71,6 +73,8 @@ void wsgi_minder_init(struct wsgi_minder *minder, apr_pool_t *pool, const struct
 apr_time_t wsgi_minder_tick(struct wsgi_minder *minder, apr_time_t now);
 /* Something came on the control socket of a slot. */
 void wsgi_minder_control(struct wsgi_minder *minder, int index, apr_time_t now);
+/* Once a second: whether the processes still have what they serve with. */
+void wsgi_minder_look(struct wsgi_minder *minder, apr_time_t now);
 /* 1 when `pid` was one of its own; `status` and `usage` are from wait4. */
 int wsgi_minder_reap(struct wsgi_minder *minder, pid_t pid, int status, const struct rusage *usage,
                      apr_time_t now);

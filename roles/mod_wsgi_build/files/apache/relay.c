@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "apr_portable.h"
@@ -571,6 +572,14 @@ static int is_last(const struct wsgi_relay *x, size_t size)
            next.type == WSGI_FRAME_END;
 }
 
+/* Only these have an end, and never make who reads them wait. */
+static int is_regular(int fd)
+{
+    struct stat file;
+
+    return fstat(fd, &file) == 0 && S_ISREG(file.st_mode);
+}
+
 static enum step take_file(struct wsgi_relay *x, const unsigned char *payload)
 {
     int fd = wsgi_channel_claim(&x->connection->channel);
@@ -583,6 +592,10 @@ static enum step take_file(struct wsgi_relay *x, const unsigned char *payload)
     if (!x->head_seen || wsgi_file_range_decode(payload, x->frame.length, &range) < 0) {
         close(fd);
         return violation(x, x->head_seen ? "a FILE with a bad range" : "a FILE before HEAD");
+    }
+    if (!is_regular(fd)) {
+        close(fd);
+        return violation(x, "a FILE that is no regular file");
     }
     result = wsgi_response_file(x->response, fd, range.offset, range.length, 0);
     close(fd);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -269,6 +270,13 @@ struct wsgi_slots *wsgi_slots_create(apr_pool_t *pool, const struct wsgi_group *
         return NULL;
     }
     return slots;
+}
+
+int wsgi_slots_is_deaf(const struct wsgi_slots *slots, int index)
+{
+    struct pollfd look = {.fd = slots->slot[index].listener, .events = POLLIN};
+
+    return look.fd >= 0 && poll(&look, 1, 0) > 0 && look.revents & POLLHUP;
 }
 
 void wsgi_slots_close(struct wsgi_slots *slots)

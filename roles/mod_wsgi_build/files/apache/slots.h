@@ -138,6 +138,9 @@ struct wsgi_slots *wsgi_slots_create(apr_pool_t *pool, const struct wsgi_group *
 const char *wsgi_slots_socket_stem(apr_pool_t *pool, const char *prefix, long pid, int generation);
 const char *wsgi_slots_socket_suffix(const char *prefix);
 
+/* 1 when a process shut the listener down: nobody can connect in this slot any more, until another
+ * server generation makes new ones. */
+int wsgi_slots_is_deaf(const struct wsgi_slots *slots, int index);
 /* Closes the descriptors of this process; what is shared stays. */
 void wsgi_slots_close(struct wsgi_slots *slots);
 void wsgi_slots_unlink(const struct wsgi_slots *slots);

@@ -79,6 +79,7 @@ static void clear_minded(struct wsgi_minded *minded)
     minded->ready = minded->drain_since = minded->stop_since = minded->due_since = 0;
     minded->due = WSGI_WHY_NONE;
     minded->planned = NULL;
+    minded->heard = 0;
     minded->is_old = minded->is_waiting = minded->is_unfit = 0;
     minded->heir = -1;
 }
@@ -121,7 +122,7 @@ static int find_empty(const struct wsgi_minder *minder)
     int i;
 
     for (i = 0; i < minder->slots->count; i++) {
-        if (!minder->minded[i].pid &&
+        if (!minder->minded[i].pid && !wsgi_slots_is_deaf(minder->slots, i) &&
             (best < 0 || minder->minded[i].died < minder->minded[best].died)) {
             best = i;
         }

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from harness import processes, wait_until
 
 from chaos.builds import Builds
-from chaos.site import GRACE, Scarcity, Site
+from chaos.site import GRACE, Site, scarcity
 
 END_SECONDS = GRACE + 10
 ENGINE = re.compile(r"/pyweb_mod_wsgi/([0-9a-f]{16})/_mod_wsgi\.")
@@ -34,7 +34,7 @@ class Size:
     tail: float = 2.0
 
 
-QUICK = Size(restarts=6, touches=12, slow_import=3.0, broken=1.5, kills=2, span=5.0, lead=1.0, tail=1.0)
+QUICK = Size(restarts=5, touches=12, slow_import=3.0, broken=1.5, kills=2, span=6.0, lead=1.0, tail=1.0)
 
 
 @dataclass
@@ -60,7 +60,7 @@ def graceful_restarts(scene: Scene) -> None:
         scene.site.server.log().forget()
         scene.site.server.graceful()
         scene.count += 1
-        time.sleep(0.5)
+        time.sleep(1.5)  # a dozen Pythons start
 
 
 def touches(scene: Scene) -> None:
@@ -142,7 +142,7 @@ def kill_children(scene: Scene) -> None:
 def kill_parent(scene: Scene) -> None:
     """The end of everything: daemons and supervisor have to go by themselves, with their sockets."""
     site = scene.site
-    site.kill(site.server.pid, "parent")
+    site.kill(site.parent, "parent")
     scene.count += 1
     assert site.server.process
     site.server.process.wait()
@@ -186,7 +186,7 @@ def recycling(scene: Scene) -> None:
 
 
 def ageing(scene: Scene) -> None:
-    """restart-interval=2."""
+    """restart-interval=4."""
     scene.notes.append("aged")
     act_by_itself(scene)
 
@@ -194,16 +194,16 @@ def ageing(scene: Scene) -> None:
 def evictions(scene: Scene) -> None:
     """SIGUSR1 to the daemons of the group."""
     for _ in range(scene.size.kills):
-        for pid in wait_for_daemons(scene.site, "app"):
+        former = wait_for_daemons(scene.site, "app")
+        for pid in former:
             os.kill(pid, signal.SIGUSR1)
             scene.count += 1
-        wait_for_fresh(scene.site)
+        wait_until(functools.partial(has_fresh, scene.site, former), "the group has new processes", 30)
 
 
-def wait_for_fresh(site: Site) -> None:
-    """Until other processes serve."""
-    former = set(site.daemons("app"))
-    wait_until(lambda: len(set(site.daemons("app")) - former) >= 2, f"{site.name}: the group has new processes", 30)
+def has_fresh(site: Site, former: list[int]) -> bool:
+    """Whether two other processes serve."""
+    return len(set(site.daemons("app")) - set(former)) >= 2
 
 
 def engines(site: Site) -> set[str]:
@@ -241,7 +241,7 @@ def upgrade(scene: Scene) -> None:
 def starve_daemons(scene: Scene) -> None:
     """No descriptors left in the daemons, twice: by the limit, and because a request takes all."""
     found = wait_for_daemons(scene.site, "starved")
-    with Scarcity(found, 2):
+    with scarcity(found, 2):
         scene.count += 1
         time.sleep(2)
     reply = scene.site.server.get("/starved?id=hoard&hoard=1.5")
@@ -251,6 +251,6 @@ def starve_daemons(scene: Scene) -> None:
 
 def starve_children(scene: Scene) -> None:
     """Next to no descriptors left in Apache's children."""
-    with Scarcity(scene.site.children(), 4):
+    with scarcity(scene.site.children(), 4):
         scene.count += 1
         time.sleep(2)

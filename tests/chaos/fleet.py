@@ -7,7 +7,6 @@ import contextlib
 import json
 import subprocess
 import sys
-import time
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -38,7 +37,6 @@ class Fleet:
     wanted: list[Stream]
     patience: float = PATIENCE
     seconds: float = LIMIT_SECONDS
-    began: float = 0.0
     clients: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def start(self) -> None:
@@ -59,7 +57,10 @@ class Fleet:
             assert client.stdin
             client.stdin.write(json.dumps(order).encode() + b"\n")
             client.stdin.flush()
-        self.began = time.monotonic()
+        for client in self.clients:
+            assert client.stdout
+            if client.stdout.readline() != b"\n":
+                raise RuntimeError("a load client did not begin")
 
     def finish(self) -> list[Record]:
         """Tells them to stop, and reads what they saw."""

@@ -240,6 +240,13 @@ RULES = {
 }
 
 
+def note_overload(seen: Seen) -> None:
+    """Says when not even the static file was answered: then the machine, or httpd, was too slow for the load."""
+    tired = [each for each in seen.stream("static").bad if each.outcome in ("unsent", "timeout")]
+    if tired and seen.rule != "end":
+        seen.notes.append(f"{len(tired)} requests for the static file had no answer in time: is the machine quiet?")
+
+
 def verdict(seen: Seen) -> list[str]:
     """Why this phase fails; nothing when it does not."""
     if not seen.stream("app").records:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The load client: a process of its own, open loop, constant rate, never retries.
 
-The first line of standard input says what to do (see `Order`); it begins at once and ends with the
-next line, or after `seconds`, or `count` requests a stream. Then it waits for what is under way, at
-most `patience` seconds, and prints a list with one record for each request.
+The first line of standard input says what to do (see `Order`); it prints an empty line, begins, and ends
+with the next line, or after `seconds`, or `count` requests a stream. Then it waits for what is under way,
+at most `patience` seconds, and prints a list with one record for each request.
 
 Times are CLOCK_MONOTONIC, which all processes share. Outcomes are the status, or
 
@@ -270,6 +270,7 @@ async def main() -> list[Record]:
         line += os.read(sys.stdin.fileno(), 1)  # nothing that comes later may be read ahead
     order: Order = json.loads(line)
     client = Client(order)
+    print(flush=True)  # from now on requests are made
     await client.run()
     return client.records
 

@@ -28,8 +28,8 @@ class Phase:
     event: Callable[[Scene], None]
     rule: str
     target: str = "app"
-    rate: float = 60
-    others: float = 30
+    rate: float = 30
+    others: float = 15
     with_long: bool = False
     ours_only: bool = False
 
@@ -48,10 +48,10 @@ PHASES = (
     Phase("quiet", "nothing happens", events.nothing, "lossless"),
     Phase("graceful", "graceful restarts of httpd", events.graceful_restarts, "lossless", with_long=True),
     Phase("touch", "touches of the script", events.touches, "lossless"),
-    Phase("import", "one touch, slow import", events.slow_import, "neighbours", rate=2, others=60),
+    Phase("import", "one touch, slow import", events.slow_import, "neighbours", rate=2, others=40),
     Phase("broken", "SyntaxError deployed, repaired", events.broken_deploy, "lossless"),
-    Phase("recycle", "maximum-requests=200", events.recycling, "lossless", target="recycled", rate=100),
-    Phase("age", "restart-interval=2", events.ageing, "lossless", target="aged"),
+    Phase("recycle", "maximum-requests=200", events.recycling, "lossless", target="recycled", rate=80),
+    Phase("age", "restart-interval=4", events.ageing, "lossless", target="aged"),
     Phase("usr1", "SIGUSR1 to daemons", events.evictions, "lossless", with_long=True),
     Phase("daemon", "kill -9 of a daemon", events.kill_daemons, "502 once"),
     Phase("supervisor", "kill -9 of the supervisor", events.kill_supervisor, "502 once", ours_only=True),

@@ -7,7 +7,7 @@ import math
 
 from collections.abc import Sequence
 
-from chaos.judge import Seen, percentile, verdict
+from chaos.judge import Seen, note_overload, percentile, verdict
 
 HEAD = (
     ("phase", 11),
@@ -80,6 +80,7 @@ def explain(rows: Sequence[Seen]) -> list[str]:
     """Notes, and reasons for failures."""
     lines = []
     for seen in rows:
+        note_overload(seen)
         lines += [f"{seen.phase}, {seen.side}: {note}" for note in dict.fromkeys(seen.notes)]
         lines += [f"{seen.phase}, {seen.side}: FAIL: {reason}" for reason in verdict(seen)]
         rises = seen.rises() if seen.rule == "neighbours" else {}

@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-import resource
 import shutil
 import signal
+import subprocess
 import time
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,7 +30,7 @@ GROUPS = {
     "app": "",
     "other": "",
     "recycled": "maximum-requests=200",
-    "aged": "restart-interval=2",
+    "aged": "restart-interval=4",
     "starved": "",
 }
 
@@ -63,7 +65,8 @@ def configure(layout: Layout) -> str:
     """Five groups and an embedded application, all with the same script under different names."""
     lines = [
         f"""
-ServerLimit 8
+# Room for the old children of several graceful restarts, else httpd itself stops to answer until they are gone.
+ServerLimit 40
 StartServers 2
 ThreadsPerChild 32
 MaxRequestWorkers {WORKERS}
@@ -92,6 +95,7 @@ class Site:
         self.name = "6.1.1" if module.peer else "ours"
         self.peer = module.peer
         self.journal = self.server.layout.scratch / "journal"
+        self.parent = 0
         self.seen = 0
         self.versions = 0
         self.deploys: dict[str, list[Deploy]] = {}
@@ -108,6 +112,7 @@ class Site:
         for name in [*GROUPS, "embedded"]:
             self.deploy(name)
         self.server.start()
+        self.parent = self.server.pid
         for name in [*GROUPS, "embedded"]:
             reply = self.server.get(f"/{name}?id=first")
             assert reply.status == 200, f"{self.name}: /{name} answers {reply.status} before anything happened"
@@ -185,7 +190,7 @@ class Site:
         return [
             pid
             for pid, title in self.family().items()
-            if pid != self.server.pid and processes.image(pid) == image and not title.startswith(("(wsgi:", "wsgi-"))
+            if pid != self.parent and processes.image(pid) == image and not title.startswith(("(wsgi:", "wsgi-"))
         ]
 
     def kill(self, pid: int, kind: str) -> None:
@@ -200,25 +205,43 @@ class Site:
         return sorted(path.name for path in self.server.layout.runtime.iterdir() if path.name != "httpd.pid")
 
 
-@dataclass
-class Scarcity:
-    """Few descriptors for some processes, until the end of a `with`."""
+# Its user may change a process's limits; root may only with a capability that a container seldom has.
+LIMIT = """
+import resource, sys
+limits = resource.prlimit(int(sys.argv[1]), resource.RLIMIT_NOFILE)
+resource.prlimit(int(sys.argv[1]), resource.RLIMIT_NOFILE, (int(sys.argv[2]), limits[1]))
+print(limits[0])
+"""
 
-    pids: list[int]
-    spare: int
-    former: dict[int, tuple[int, int]] = field(default_factory=dict)
 
-    def __enter__(self) -> Scarcity:
-        for pid in self.pids:
-            used = max(processes.descriptors(pid), default=2) + 1
-            self.former[pid] = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-            resource.prlimit(pid, resource.RLIMIT_NOFILE, (used + self.spare, self.former[pid][1]))
-        return self
+def limit_descriptors(pid: int, count: int) -> int:
+    """Sets the soft limit of a process, and returns the former one."""
+    owner = (processes.PROC / str(pid)).stat()
+    done = subprocess.run(
+        [places().python, "-c", LIMIT, str(pid), str(count)],
+        user=owner.st_uid if places().is_root else None,
+        group=owner.st_gid if places().is_root else None,
+        extra_groups=[] if places().is_root else None,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    return int(done.stdout)
 
-    def __exit__(self, *_: object) -> None:
-        for pid, limits in self.former.items():
+
+@contextlib.contextmanager
+def scarcity(pids: list[int], spare: int) -> Iterator[None]:
+    """Few descriptors for some processes."""
+    former = {}
+    try:
+        for pid in pids:
+            former[pid] = limit_descriptors(pid, max(processes.descriptors(pid), default=2) + 1 + spare)
+        yield
+    finally:
+        for pid, count in former.items():
             if processes.is_alive(pid):
-                resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+                limit_descriptors(pid, count)
 
 
 def codes(text: str) -> dict[str, int]:

@@ -52,7 +52,8 @@ int wsgi_end_is_planned(const struct wsgi_minded *minded, int status)
     if (WIFSIGNALED(status)) {
         return WTERMSIG(status) == SIGTERM || (minded->killed && WTERMSIG(status) == SIGKILL);
     }
-    return WEXITSTATUS(status) == 0;
+    return WEXITSTATUS(status) == 0 ||
+           (minded->stop_since && WEXITSTATUS(status) == WSGI_EXIT_LATE);
 }
 
 apr_uint64_t wsgi_end_requests(const struct wsgi_minder *minder, int index)

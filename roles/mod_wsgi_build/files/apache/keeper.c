@@ -80,6 +80,20 @@ static void parent_is_gone(struct keeper *keeper, apr_time_t now)
     }
 }
 
+/* Apache processes of this generation still finish what they have, and ask for it here. */
+static void retire(struct keeper *keeper, apr_time_t now)
+{
+    int i;
+
+    if (keeper->mode != KEEPER_SERVING) {
+        return;
+    }
+    enter(keeper, KEEPER_RETIRING, now);
+    for (i = 0; i < keeper->count; i++) {
+        wsgi_minder_retire(&keeper->minders[i], now);
+    }
+}
+
 static void no_client_left(struct keeper *keeper, apr_time_t now)
 {
     keeper->life = -1;
@@ -103,9 +117,7 @@ static void hear_parent(struct keeper *keeper, apr_time_t now)
     keeper->control = -1;
     if (got == 1 && byte == WSGI_CONTROL_RETIRE) {
         keeper->is_last = 1;
-        if (keeper->mode == KEEPER_SERVING) {
-            enter(keeper, KEEPER_RETIRING, now);
-        }
+        retire(keeper, now);
         return;
     }
     if (got == 1 && byte == WSGI_CONTROL_END) {
@@ -147,7 +159,10 @@ static void hear_signals(struct keeper *keeper, apr_time_t now)
 
     while (read(keeper->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
         if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
-            begin_stop(keeper, "the server stops", now);
+            begin_stop(keeper,
+                       keeper->mode == KEEPER_RETIRING ? "its server generation was told to end"
+                                                       : "the server stops",
+                       now);
         } else if (info.ssi_signo == SIGCHLD) {
             ends = 1;
         }
@@ -166,7 +181,8 @@ static void watch(struct pollfd *poll, int fd)
     poll->revents = 0;
 }
 
-/* Two entries a slot in a fixed order; what is not open is -1, which poll passes over. */
+/* One entry a group, then two a slot in a fixed order; what is not open is -1, which poll passes
+ * over. */
 static nfds_t fill_polls(struct keeper *keeper)
 {
     nfds_t count = 0;
@@ -177,6 +193,7 @@ static nfds_t fill_polls(struct keeper *keeper)
     watch(&keeper->polls[count++], keeper->control);
     watch(&keeper->polls[count++], keeper->life);
     for (i = 0; i < keeper->count; i++) {
+        watch(&keeper->polls[count++], keeper->minders[i].slots->bell);
         for (j = 0; j < keeper->minders[i].slots->count; j++) {
             watch(&keeper->polls[count++], keeper->minders[i].minded[j].control);
             watch(&keeper->polls[count++], keeper->minders[i].minded[j].log.fd);
@@ -193,6 +210,9 @@ static void hear_daemons(struct keeper *keeper, apr_time_t now)
     int j;
 
     for (i = 0; i < keeper->count; i++) {
+        if (at++->revents) {
+            wsgi_slots_hear(keeper->minders[i].slots);
+        }
         for (j = 0; j < keeper->minders[i].slots->count; j++, at += 2) {
             struct wsgi_minded *minded = &keeper->minders[i].minded[j];
 
@@ -264,15 +284,16 @@ static apr_time_t tick(struct keeper *keeper, apr_time_t now)
     return next;
 }
 
+/* Nothing is left, and nothing will be started. */
 static int is_over(const struct keeper *keeper)
 {
     int i;
 
-    if (keeper->mode != KEEPER_STOPPING && keeper->mode != KEEPER_ORPHANED) {
+    if (keeper->mode == KEEPER_SERVING) {
         return 0;
     }
     for (i = 0; i < keeper->count; i++) {
-        if (keeper->minders[i].alive) {
+        if (keeper->minders[i].alive || !keeper->minders[i].closing) {
             return 0;
         }
     }
@@ -359,8 +380,9 @@ static void init_minders(struct keeper *keeper, apr_time_t start)
             slots += group->slots->count;
         }
     }
-    keeper->polls = apr_pcalloc(task->pool, sizeof(*keeper->polls) *
-                                                (apr_size_t)(WSGI_FIXED_POLLS + 2 * slots));
+    keeper->polls =
+        apr_pcalloc(task->pool, sizeof(*keeper->polls) *
+                                    (apr_size_t)(WSGI_FIXED_POLLS + keeper->count + 2 * slots));
 }
 
 /* After a mere signal the sockets are left to the parent: it may start another supervisor for them.

@@ -95,6 +95,7 @@ static int make_block(const struct wsgi_launch *launch)
         wsgi_vars_put_number(&writer, WSGI_PARAM_PEER_UID, (int64_t)launch->group->socket_uid);
     }
     wsgi_vars_put_number(&writer, WSGI_PARAM_EPOCH, (int64_t)launch->epoch);
+    wsgi_vars_put_number(&writer, WSGI_PARAM_SERVER_PID, (int64_t)launch->server);
     wsgi_vars_put_bytes(&writer, WSGI_PARAM_SECRET, launch->secret, WSGI_WIRE_SECRET_SIZE);
     if (wsgi_vars_end(&writer) < 0) {
         errno = ENOMEM;

@@ -18,6 +18,7 @@ struct wsgi_launch {
     const struct wsgi_supervisor_settings *settings;
     const unsigned char *secret; /* WSGI_WIRE_SECRET_SIZE bytes */
     uint32_t epoch;
+    pid_t server; /* httpd's parent process */
     int control; /* the daemon's end */
     int log;     /* write end, non-blocking */
     int listener;

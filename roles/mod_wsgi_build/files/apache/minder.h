@@ -18,6 +18,9 @@ struct wsgi_minded {
     int place; /* index of the place it fills, -1: it is being replaced */
     int heir;  /* it serves until a process is ready in this place; else -1 */
     enum wsgi_why heir_why;
+    const char *heir_words; /* NULL: those of heir_why */
+    enum wsgi_why due;      /* it is to be replaced when its turn comes; WSGI_WHY_NONE: it is not */
+    apr_time_t due_since;
     apr_time_t born; /* all times of the monotonic clock; 0: not yet */
     apr_time_t ready;
     apr_time_t drain_since;
@@ -45,6 +48,7 @@ struct wsgi_minder {
     int alive;                  /* slots with a process */
     int closing;                /* nothing is started any more */
     int pointed;                /* the main log has its line about this group */
+    apr_time_t retired;         /* another generation takes what is new; 0: not so */
 };
 
 apr_time_t wsgi_minder_clock(void);
@@ -58,8 +62,14 @@ apr_time_t wsgi_minder_tick(struct wsgi_minder *minder, apr_time_t now);
 void wsgi_minder_control(struct wsgi_minder *minder, int index, apr_time_t now);
 /* 1 when `pid` was one of its own; `status` is from waitpid. */
 int wsgi_minder_reap(struct wsgi_minder *minder, pid_t pid, int status, apr_time_t now);
+enum wsgi_slot_state wsgi_minder_state(const struct wsgi_minder *minder, int index);
+/* 0: the slot is empty. */
+void wsgi_minder_set_process(struct wsgi_minder *minder, int index, pid_t pid);
 /* The group has trouble: one line in the main log says where more is, once. */
 void wsgi_minder_point(struct wsgi_minder *minder);
+/* Another generation took over: the Apache processes of this one are still served, for
+ * graceful-timeout at most. */
+void wsgi_minder_retire(struct wsgi_minder *minder, apr_time_t now);
 /* No more starts; all processes drain, and end as soon as no request is left. */
 void wsgi_minder_drain_all(struct wsgi_minder *minder, const char *why, apr_time_t now);
 /* No more starts; all processes end now. */

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -20,6 +21,7 @@
 #include "apr_strings.h"
 
 #define WSGI_CELL_LINE 16 /* cells in a cache line */
+#define WSGI_SPARE_MIN 3  /* slots beyond those of the live processes */
 
 /* ---- making the table ---------------------------------------------------- */
 
@@ -176,7 +178,9 @@ static struct wsgi_slots *make_empty(apr_pool_t *pool, const struct wsgi_group *
     struct wsgi_slots *slots = apr_pcalloc(pool, sizeof(*slots));
     int i;
 
-    slots->count = 2 * group->processes;
+    slots->count =
+        group->processes + (group->processes > WSGI_SPARE_MIN ? group->processes : WSGI_SPARE_MIN);
+    slots->bell = -1;
     slots->threads = group->threads;
     /* With a UNIX socket the sender's buffer holds what the other end has not read. */
     slots->send_buffer = (int)group->receive_buffer_size;
@@ -234,6 +238,8 @@ struct wsgi_slots *wsgi_slots_create(apr_pool_t *pool, const struct wsgi_group *
         *error = system_error(pool, "cannot get random bytes", NULL);
     } else if (map_table(slots) < 0) {
         *error = system_error(pool, "cannot make shared memory", NULL);
+    } else if ((slots->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0) {
+        *error = system_error(pool, "cannot make an event", NULL);
     }
     for (i = 0; i < slots->count && !*error; i++) {
         slots->slot[i].path = apr_psprintf(pool, "%s.%d.%d%s", stem, group->id, i,
@@ -292,6 +298,10 @@ void wsgi_slots_unmap(struct wsgi_slots *slots)
     if (slots->shared) {
         munmap(slots->shared, slots->shared_size);
         slots->shared = NULL;
+    }
+    if (slots->bell >= 0) {
+        close(slots->bell);
+        slots->bell = -1;
     }
 }
 
@@ -444,13 +454,36 @@ enum wsgi_take wsgi_slots_take(struct wsgi_slots *slots, int avoid, struct wsgi_
     return answer;
 }
 
+/* The supervisor waits for the last request of a process that drains. Should the bell fail, it
+ * looks each second, too. */
+static void ring(const struct wsgi_slots *slots)
+{
+    uint64_t one = 1;
+    ssize_t done = write(slots->bell, &one, sizeof(one));
+
+    (void)done;
+}
+
 void wsgi_slots_release(struct wsgi_slots *slots, const struct wsgi_permit *permit)
 {
-    free_cell(&slots->slot[permit->slot], permit->cell);
+    struct wsgi_slot *slot = &slots->slot[permit->slot];
+
+    free_cell(slot, permit->cell);
+    if (atomic_load(&slot->shared->state) == WSGI_SLOT_DRAINING) {
+        ring(slots);
+    }
     wake(slots, 1);
 }
 
 /* ---- supervisor ---------------------------------------------------------- */
+
+void wsgi_slots_hear(const struct wsgi_slots *slots)
+{
+    uint64_t count;
+
+    while (read(slots->bell, &count, sizeof(count)) < 0 && errno == EINTR) {
+    }
+}
 
 uint32_t wsgi_slots_next_epoch(struct wsgi_slots *slots)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The slot table of a daemon group: 2 x processes places for daemon processes, half of them for
- * those that are live, half for their replacements.
+ * The slot table of a daemon group: places for its daemon processes, and as many again (three at
+ * least) for their replacements while they themselves drain.
  *
  * The table is anonymous shared memory, made in the parent before any fork, so that Apache
  * children and the supervisor see the same one and daemons (which are exec'd) never do. Each slot
@@ -58,6 +58,7 @@ struct wsgi_slot {
 struct wsgi_slots {
     struct wsgi_group_shared *shared;
     size_t shared_size;
+    int bell; /* eventfd: a permit of a process that drains came back; -1: none */
     struct wsgi_slot *slot;
     int count;
     int threads;
@@ -113,7 +114,8 @@ uint32_t wsgi_slots_wait_begin(struct wsgi_slots *slots);
 void wsgi_slots_wait(struct wsgi_slots *slots, uint32_t *seen, int milliseconds);
 void wsgi_slots_wait_end(struct wsgi_slots *slots);
 
-/* Supervisor. */
+/* Supervisor. The bell is to be read when it rings. */
+void wsgi_slots_hear(const struct wsgi_slots *slots);
 uint32_t wsgi_slots_next_epoch(struct wsgi_slots *slots);
 void wsgi_slots_set_state(struct wsgi_slots *slots, int index, enum wsgi_slot_state state);
 int wsgi_slots_idle(const struct wsgi_slots *slots, int index); /* no permit is held */

@@ -18,6 +18,7 @@
 #include "keeper.h"
 #include "log.h"
 #include "slots.h"
+#include "stale.h"
 
 #define WSGI_RETAINED_KEY "pyweb-mod_wsgi-supervisors"
 #define WSGI_GENERATIONS_MAX 4 /* that drain at the same time */
@@ -219,8 +220,8 @@ static void supervisor_ended(int status)
         return;
     }
     parent->failures = age < WSGI_EARLY ? parent->failures + 1 : 0;
-    if (parent->failures) {
-        delay = parent->failures > 6 ? WSGI_DELAY_MAX : 1u << (parent->failures - 1);
+    if (parent->failures > 1) {
+        delay = parent->failures > 7 ? WSGI_DELAY_MAX : 1u << (parent->failures - 2);
     }
     describe(how, sizeof(how), status);
     ap_log_error(APLOG_MARK, APLOG_ERR, 0, parent->main_server,
@@ -484,6 +485,9 @@ apr_status_t wsgi_supervisor_start(apr_pool_t *pconf, server_rec *main_server,
         watch_child(p, p->retained->old[i].pid, p->retained->old[i].generation, 1);
     }
     parent = p;
+    if (p->generation == 0) {
+        wsgi_stale_remove(pconf, main_server, settings->socket_prefix);
+    }
     if (make_all_slots(p) > 0) {
         result = make_pipes(p) < 0 ? errno : fork_supervisor(p, 0);
         if (result != APR_SUCCESS) {

@@ -101,6 +101,7 @@ static int store_number(struct wsgi_settings *s, const struct wsgi_var *var)
         {WSGI_PARAM_PROCESS_FLAGS, &s->flags},
         {WSGI_PARAM_SHUTDOWN_TIMEOUT, &s->shutdown_timeout},
         {WSGI_PARAM_EPOCH, &epoch},
+        {WSGI_PARAM_SERVER_PID, &s->server_pid},
         {WSGI_PARAM_SERVER_VERSION, &s->server_version},
         {WSGI_PARAM_MPM_PROCESSES, &s->mpm_processes},
         {WSGI_PARAM_MPM_THREADS, &s->mpm_threads},

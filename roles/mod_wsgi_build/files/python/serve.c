@@ -30,8 +30,10 @@
 
 #define LAUNCH_MAX (16 << 20) /* bytes of a launch block */
 #define HELLO_PATIENCE 10000  /* milliseconds until a silent connection is closed */
-#define WATCHDOG_STATUS 70
-#define LOG_RECORDS 4096 /* one write() of the log pipe: PIPE_BUF, so never torn */
+#define ORPHAN_PATIENCE 75000 /* milliseconds: another supervisor takes over within 60 s, or none  \
+                               */
+#define LOOK_AGAIN 1000       /* milliseconds between two looks at what nobody tells of */
+#define LOG_RECORDS 4096      /* one write() of the log pipe: PIPE_BUF, so never torn */
 
 /* ---- the process's log: the pipe on descriptor 2 ------------------------- */
 
@@ -416,6 +418,22 @@ static void obey_stop(struct wsgi_daemon *daemon, uint32_t why)
     __atomic_store_n(&daemon->stop_signal, -1, __ATOMIC_RELEASE);
 }
 
+/* The supervisor died. Another one takes over, starts a process in the place of this one and tells
+ * it to stop by SIGTERM; until then it serves, unless httpd itself is gone. */
+static void become_orphan(struct wsgi_daemon *daemon)
+{
+    daemon->orphaned = wsgi_clock_steady();
+    begin_drain(daemon, "its supervisor is gone", WSGI_WHY_SHUTDOWN);
+}
+
+static void look_after_httpd(struct wsgi_daemon *daemon)
+{
+    pid_t server = (pid_t)wsgi_process.settings.server_pid;
+
+    if (daemon->orphaned && server > 0 && kill(server, 0) != 0 && errno == ESRCH)
+        obey_stop(daemon, WSGI_WHY_SHUTDOWN);
+}
+
 /* One message of the supervisor. 0: its end is closed. */
 static int take_control(struct wsgi_daemon *daemon)
 {
@@ -425,7 +443,7 @@ static int take_control(struct wsgi_daemon *daemon)
     if (count < 0 && (errno == EAGAIN || errno == EINTR))
         return 1;
     if (count <= 0) {
-        begin_drain(daemon, "its supervisor is gone", WSGI_WHY_SHUTDOWN);
+        become_orphan(daemon);
         return 0;
     }
     if (count != sizeof message || message.epoch != wsgi_process.settings.epoch)
@@ -442,6 +460,9 @@ static int take_control(struct wsgi_daemon *daemon)
 /* A connection outlives its request, so none left means that nothing is active either. */
 static int has_drained(struct wsgi_daemon *daemon)
 {
+    if (daemon->orphaned && wsgi_process.settings.server_pid > 0 &&
+        wsgi_clock_steady() - daemon->orphaned < ORPHAN_PATIENCE)
+        return 0;
     return __atomic_load_n(&daemon->draining, __ATOMIC_ACQUIRE) &&
            __atomic_load_n(&daemon->connections_open, __ATOMIC_ACQUIRE) == 0;
 }
@@ -454,7 +475,8 @@ static void wait_once(struct wsgi_daemon *daemon, int *control)
                __atomic_load_n(&daemon->accept_stalled, __ATOMIC_ACQUIRE);
     uint64_t count;
 
-    if (poll(waits, 2, busy ? 1000 : -1) < 0)
+    look_after_httpd(daemon);
+    if (poll(waits, 2, busy || daemon->orphaned ? LOOK_AGAIN : -1) < 0)
         return;
     if (waits[0].revents && read(daemon->wake_main, &count, sizeof count) < 0)
         return;
@@ -485,7 +507,7 @@ static void *watchdog(void *argument)
     wsgi_log(WSGI_LOG_ERR, NULL,
              "Process did not end within shutdown-timeout of %lld s, it is ended now.",
              (long long)seconds);
-    _exit(WATCHDOG_STATUS);
+    _exit(WSGI_EXIT_LATE);
 }
 
 static void start_watchdog(void)

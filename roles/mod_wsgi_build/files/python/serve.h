@@ -22,6 +22,7 @@ struct wsgi_daemon {
     int wake_main;    /* eventfd: counts changed, a worker ended, an order was placed */
     int stopping;     /* workers take nothing new */
     int draining;
+    int64_t orphaned;   /* steady clock: since then there is no supervisor; 0: there is one */
     int accept_stalled; /* accept() ran out of descriptors: the main thread tries again */
     int reload_told;
     int spent;          /* it has served maximum-requests, which the supervisor knows */

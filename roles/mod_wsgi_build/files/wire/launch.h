@@ -15,7 +15,7 @@
 
 #include <stdint.h>
 
-#define WSGI_FD_CONTROL 3  /* SOCK_SEQPACKET to the supervisor; end-of-file = it died: drain */
+#define WSGI_FD_CONTROL 3  /* SOCK_SEQPACKET to the supervisor; end-of-file = it died */
 #define WSGI_FD_LISTENER 4 /* non-blocking, SOCK_STREAM, listening */
 #define WSGI_FD_BOARD 5    /* memfd of WSGI_BOARD_SIZE bytes */
 #define WSGI_FD_LAUNCH 6   /* memfd that holds the launch block (vars.h); read, then closed */
@@ -57,7 +57,9 @@ struct wsgi_control {
     uint32_t reserved;
 };
 
-/* Exit status of a daemon that has lost the descriptors it serves with; 70 to 74 are taken. */
+/* Exit statuses of a daemon: its end took longer than shutdown-timeout; it has lost the descriptors
+ * it serves with. 71 to 74 are taken. */
+#define WSGI_EXIT_LATE 70
 #define WSGI_EXIT_LOST 75
 
 #endif

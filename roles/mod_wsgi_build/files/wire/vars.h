@@ -49,7 +49,7 @@ enum wsgi_param {
     WSGI_PARAM_CONNECTION_ID,             /* s: absent if Apache has none */
     WSGI_PARAM_LISTENER_HOST,             /* s */
     WSGI_PARAM_LISTENER_PORT,             /* s */
-    WSGI_PARAM_SERVER_PID,                /* n: pid of the Apache child */
+    WSGI_PARAM_SERVER_PID,                /* n: pid of the Apache child; at launch: of the parent */
     WSGI_PARAM_REQUEST_HANDLER,           /* s: "wsgi-script" */
     WSGI_PARAM_CONTENT_LENGTH,            /* n: absent when unknown (chunked) or no body */
     WSGI_PARAM_HANDLER_SCRIPT, /* s: WSGIHandlerScript: the same path as SCRIPT; absent else */

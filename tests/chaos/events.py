@@ -54,13 +54,19 @@ def nothing(scene: Scene) -> None:
     time.sleep(scene.size.tail)
 
 
+def restart_gracefully(scene: Scene) -> None:
+    """Until a new child answers: its Python takes a while, and nobody else accepts connections meanwhile."""
+    scene.site.server.log().forget()
+    scene.site.server.graceful()
+    scene.site.server.get("/static.txt?id=wait")
+    scene.count += 1
+
+
 def graceful_restarts(scene: Scene) -> None:
     """`apachectl graceful`, one after the other."""
     for _ in range(scene.size.restarts):
-        scene.site.server.log().forget()
-        scene.site.server.graceful()
-        scene.count += 1
-        time.sleep(1.5)  # a dozen Pythons start
+        restart_gracefully(scene)
+        time.sleep(0.5)
 
 
 def touches(scene: Scene) -> None:
@@ -227,9 +233,7 @@ def upgrade(scene: Scene) -> None:
     assert scene.builds
     for number in (1, 0):
         former, wanted = scene.builds.current(), scene.builds.install(number)
-        scene.site.server.log().forget()
-        scene.site.server.graceful()
-        scene.count += 1
+        restart_gracefully(scene)
         wait_until(functools.partial(runs_engine, scene.site, wanted), f"a process runs the engine {wanted}", 30)
         both = engines(scene.site) >= {former, wanted}
         scene.notes.append(

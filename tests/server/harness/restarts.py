@@ -9,7 +9,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness.processes import PROC, children_of, descriptors, status_field, wait_until
+from harness.processes import PROC, children_of, descriptors, parent_of, status_field, wait_until
 from harness.server import Server
 
 
@@ -55,11 +55,6 @@ def supervisors(server: Server) -> list[int]:
     return found
 
 
-def settle(server: Server) -> None:
-    """Waits until one generation is left."""
-    wait_until(lambda: len(supervisors(server)) == 1, "one supervisor is left", 60)
-
-
 def answering(server: Server) -> int:
     """The pid of the daemon that answers; every answer has to be a good one."""
     reply = server.get("/")
@@ -67,6 +62,11 @@ def answering(server: Server) -> int:
     pid = reply.json()["pid"]
     assert isinstance(pid, int)
     return pid
+
+
+def settle(server: Server) -> None:
+    """Waits until one generation is left, the one that answers: a new supervisor gets its name a bit later."""
+    wait_until(lambda: supervisors(server) == [parent_of(answering(server))], "one generation is left", 60)
 
 
 def restart_often(server: Server, count: int, every: int, tell: Callable[[Sample], None]) -> list[Sample]:

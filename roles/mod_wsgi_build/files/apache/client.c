@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client.h"
 
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "ap_mpm.h"
 #include "apr_strings.h"
+#include "clocks.h"
 #include "log.h"
 #include "pool.h"
 #include "relay.h"
+#include "room.h"
 #include "slots.h"
 
-#define WSGI_WAIT_SLICE 250 /* ms between two looks whether the client is still there */
+#define WSGI_WAIT_SLICE 250 /* ms between two looks at the client and the clock */
 #define WSGI_AVOID_PAUSE 10 /* ms before the only ready process is asked again */
-#define WSGI_NOBODY_LIMIT apr_time_from_sec(15) /* connect-timeout's default */
 #define WSGI_RETRY_AFTER "5"
 
 /* One request on its way to some process of the group. */
@@ -20,16 +25,30 @@ struct errand {
     const struct wsgi_group *group;
     struct wsgi_outcome *outcome;
     struct wsgi_permit permit;
-    int avoid;    /* slot that did not take the request, -1 */
-    int refusals; /* how often that was so */
+    struct wsgi_visit visit; /* of the waiting room; its place in the line is kept */
+    int refusals;            /* processes that did not take the request */
     apr_time_t begin;
     apr_time_t nobody_since; /* 0: the last look found a ready process */
     const char *last_trouble;
 };
 
+/* Half of what Apache has, so that one site never takes the others down. */
+static int half_of_apache(void)
+{
+    int processes = 1;
+    int threads = 1;
+
+    ap_mpm_query(AP_MPMQ_MAX_DAEMONS, &processes);
+    ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads);
+    processes = processes > 0 ? processes : 1;
+    threads = threads > 0 ? threads : 1;
+    return processes * threads > 1 ? processes * threads / 2 : 1;
+}
+
 void wsgi_client_child_init(apr_pool_t *pool, server_rec *main_server,
                             const apr_array_header_t *groups)
 {
+    struct wsgi_pools *pools = wsgi_pools_create(pool);
     int i;
     int j;
 
@@ -41,47 +60,86 @@ void wsgi_client_child_init(apr_pool_t *pool, server_rec *main_server,
             continue;
         }
         slots->self = getpid();
+        slots->crowd = half_of_apache();
+        slots->groups = groups;
         for (j = 0; j < slots->count; j++) {
-            slots->slot[j].pool = wsgi_pool_create(pool);
+            slots->slot[j].pool = wsgi_pool_create(pools, slots->slot[j].shared);
         }
     }
 }
 
-/* ---- waiting for a worker ------------------------------------------------ */
+/* ---- waiting for a worker: how it fails ---------------------------------- */
 
 static void come_back_later(struct errand *errand)
 {
     apr_table_setn(errand->r->err_headers_out, "Retry-After", WSGI_RETRY_AFTER);
 }
 
-static int nobody_there(struct errand *errand)
+/* What an operator has to know at that moment. */
+static const char *state_of_the_pool(const struct errand *errand)
 {
+    const struct wsgi_slots *slots = errand->group->slots;
     struct wsgi_slots_census census;
 
-    wsgi_slots_count(errand->group->slots, &census);
-    come_back_later(errand);
-    wsgi_outcome_fail(errand->outcome, HTTP_SERVICE_UNAVAILABLE, WSGI_CODE_RETRIES_EXHAUSTED,
-                      "no process of daemon group '%s' took the request within %ld s "
-                      "(%d ready, %d starting, %d draining)%s%s",
-                      errand->group->name, (long)apr_time_sec(WSGI_NOBODY_LIMIT), census.ready,
-                      census.starting, census.draining, errand->last_trouble ? ": " : "",
-                      errand->last_trouble ? errand->last_trouble : "");
+    wsgi_slots_count(slots, &census);
+    return apr_psprintf(errand->r->pool,
+                        "processes: %d ready, %d starting, %d held, %d draining; workers: %d of %d "
+                        "busy, the longest for %d s, %d with a request that was given up; "
+                        "requests: %d waiting, listen-backlog=%d",
+                        census.ready, census.starting, census.held, census.draining, census.taken,
+                        census.ready * errand->group->threads, census.longest, census.given_up,
+                        census.waiting, slots->room);
+}
+
+static int fail(struct errand *errand, int status, int code, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+static int fail(struct errand *errand, int status, int code, const char *format, ...)
+{
+    char words[WSGI_OUTCOME_CAUSE_MAX];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(words, sizeof(words), format, arguments);
+    va_end(arguments);
+    if (status == HTTP_SERVICE_UNAVAILABLE) {
+        come_back_later(errand);
+    }
+    wsgi_outcome_fail(errand->outcome, (uint16_t)status, (uint16_t)code,
+                      "daemon group '%s': %s (%s)", errand->group->name, words,
+                      state_of_the_pool(errand));
     return -1;
 }
 
-static int all_busy(struct errand *errand)
+static int nobody_there(struct errand *errand, apr_interval_time_t limit)
 {
-    struct wsgi_slots_census census;
+    return fail(errand, HTTP_SERVICE_UNAVAILABLE, WSGI_CODE_RETRIES_EXHAUSTED,
+                "no process took the request within %ld s%s%s", (long)apr_time_sec(limit),
+                errand->last_trouble ? ": " : "", errand->last_trouble ? errand->last_trouble : "");
+}
 
-    wsgi_slots_count(errand->group->slots, &census);
-    come_back_later(errand);
-    wsgi_outcome_fail(errand->outcome, HTTP_SERVICE_UNAVAILABLE, WSGI_CODE_RETRIES_EXHAUSTED,
-                      "all workers of daemon group '%s' were busy for %ld s (%d of %d workers in "
-                      "%d ready processes; %d starting, %d draining)",
-                      errand->group->name, (long)apr_time_sec(errand->r->server->timeout),
-                      census.taken, census.ready * errand->group->threads, census.ready,
-                      census.starting, census.draining);
-    return -1;
+static int all_busy(struct errand *errand, apr_interval_time_t limit)
+{
+    return fail(errand, HTTP_GATEWAY_TIME_OUT, WSGI_CODE_HEAD_TIMEOUT,
+                "all workers were busy for %ld s", (long)apr_time_sec(limit));
+}
+
+static int waited_too_long(struct errand *errand, apr_interval_time_t age)
+{
+    long waited = (long)apr_time_as_msec(apr_time_now() - errand->begin);
+
+    return fail(errand, HTTP_GATEWAY_TIME_OUT, WSGI_CODE_QUEUE_TIMEOUT,
+                "queue-timeout (%d s) is over, the request is %ld.%03ld s old and has waited "
+                "%ld.%03ld s for a worker",
+                errand->group->queue_timeout, (long)apr_time_as_msec(age) / 1000,
+                (long)apr_time_as_msec(age) % 1000, waited / 1000, waited % 1000);
+}
+
+static int no_room(struct errand *errand, int is_ready)
+{
+    return fail(errand, HTTP_SERVICE_UNAVAILABLE, WSGI_CODE_RETRIES_EXHAUSTED,
+                is_ready ? "all workers are busy and the queue is full"
+                         : "no process is ready, and as many requests wait already as may");
 }
 
 static int left_the_queue(struct errand *errand)
@@ -93,65 +151,146 @@ static int left_the_queue(struct errand *errand)
     return -1;
 }
 
-/* 1 when the wait is over, and lost. */
-static int out_of_patience(struct errand *errand, enum wsgi_take answer)
-{
-    apr_time_t now = apr_time_now();
+/* ---- waiting for a worker ------------------------------------------------ */
 
-    if (answer == WSGI_TAKE_BUSY) {
-        errand->nobody_since = 0;
-        return now - errand->begin > errand->r->server->timeout && all_busy(errand) < 0;
+/* Requests of other groups that wait while none of their processes is ready. */
+static int crowd_elsewhere(const struct wsgi_slots *mine)
+{
+    int count = 0;
+    int i;
+
+    for (i = 0; mine->groups && i < mine->groups->nelts; i++) {
+        const struct wsgi_slots *slots =
+            APR_ARRAY_IDX(mine->groups, i, const struct wsgi_group *)->slots;
+
+        if (slots && slots != mine && !wsgi_room_is_empty(slots) &&
+            !wsgi_slots_have(slots, WSGI_SLOT_READY)) {
+            count += wsgi_room_count(slots);
+        }
+    }
+    return count;
+}
+
+/* So many may wait before this request. */
+static int room_for(const struct wsgi_slots *slots, int is_ready)
+{
+    int others;
+
+    if (is_ready) {
+        return slots->room;
+    }
+    others = crowd_elsewhere(slots);
+    if (others >= slots->crowd) {
+        return 0;
+    }
+    return slots->room < slots->crowd - others ? slots->room : slots->crowd - others;
+}
+
+/* Nobody ready: while a process is on its way it may load a large application, as a request of
+ * mod_wsgi 6 would wait for that in it. */
+static int nobody_for_too_long(struct errand *errand, apr_time_t now)
+{
+    apr_interval_time_t limit = errand->group->slots->connect_timeout;
+    apr_interval_time_t longer = wsgi_clock_socket(errand->group, errand->r);
+
+    if (wsgi_slots_have(errand->group->slots, WSGI_SLOT_STARTING) && longer > limit) {
+        limit = longer;
     }
     if (!errand->nobody_since) {
         errand->nobody_since = now;
     }
-    return now - errand->nobody_since > WSGI_NOBODY_LIMIT && nobody_there(errand) < 0;
+    return now - errand->nobody_since >= limit && nobody_there(errand, limit) < 0;
+}
+
+/* 1 when the wait is over, and lost. */
+static int out_of_patience(struct errand *errand)
+{
+    struct wsgi_slots *slots = errand->group->slots;
+    apr_interval_time_t limit = wsgi_clock_socket(errand->group, errand->r);
+    apr_time_t now = apr_time_now();
+    apr_interval_time_t age;
+
+    if (wsgi_clock_queued_too_long(errand->group, errand->r, errand->begin, &age)) {
+        return waited_too_long(errand, age) < 0;
+    }
+    if (wsgi_slots_have(slots, WSGI_SLOT_READY)) {
+        if (errand->visit.avoid < 0) {
+            errand->nobody_since = 0;
+        }
+        return now - errand->begin > limit && all_busy(errand, limit) < 0;
+    }
+    if (nobody_for_too_long(errand, now)) {
+        return 1;
+    }
+    /* There were processes when it came; who came last leaves first. */
+    return wsgi_room_rank(slots, &errand->visit) >= room_for(slots, 0) && no_room(errand, 0) < 0;
+}
+
+static enum wsgi_room wait_once(struct errand *errand)
+{
+    struct wsgi_slots *slots = errand->group->slots;
+    struct wsgi_visit *visit = &errand->visit;
+    int pause = visit->avoid < 0 ? WSGI_WAIT_SLICE : WSGI_AVOID_PAUSE;
+    enum wsgi_room answer = wsgi_room_wait(slots, visit, pause, &errand->permit);
+
+    if (answer != WSGI_ROOM_WAITING) {
+        return answer;
+    }
+    if (visit->avoid >= 0) {
+        wsgi_room_avoid_nothing(slots, visit);
+    }
+    /* Whoever was to do it may have died over it. */
+    wsgi_slots_free_ended(slots);
+    wsgi_room_serve(slots);
+    return WSGI_ROOM_WAITING;
 }
 
 /* Waits for any worker of the group: 0 with the permit, -1 with the outcome. */
 static int wait_for_permit(struct errand *errand)
 {
     struct wsgi_slots *slots = errand->group->slots;
-    uint32_t seen = wsgi_slots_wait_begin(slots);
-    int result = 0;
+    int is_ready = wsgi_slots_have(slots, WSGI_SLOT_READY);
+    enum wsgi_room answer;
 
-    for (;;) {
-        enum wsgi_take answer = wsgi_slots_take(slots, errand->avoid, &errand->permit);
-
-        if (answer == WSGI_TAKE_OK) {
-            break;
+    errand->visit.limit = room_for(slots, is_ready);
+    wsgi_slots_free_ended(slots);
+    answer = wsgi_room_enter(slots, &errand->visit, &errand->permit);
+    while (answer == WSGI_ROOM_WAITING) {
+        if (out_of_patience(errand) ||
+            (wsgi_client_left(errand->r) && left_the_queue(errand) < 0)) {
+            if (wsgi_room_leave(slots, &errand->visit, &errand->permit) == WSGI_ROOM_SERVED) {
+                wsgi_slots_release(slots, &errand->permit);
+            }
+            return -1;
         }
-        if (out_of_patience(errand, answer)) {
-            result = -1;
-            break;
-        }
-        wsgi_slots_wait(slots, &seen,
-                        answer == WSGI_TAKE_AVOIDED ? WSGI_AVOID_PAUSE : WSGI_WAIT_SLICE);
-        if (answer == WSGI_TAKE_AVOIDED) {
-            errand->avoid = -1;
-        }
-        if (wsgi_client_left(errand->r)) {
-            result = left_the_queue(errand);
-            break;
-        }
+        answer = wait_once(errand);
     }
-    wsgi_slots_wait_end(slots);
-    return result;
+    return answer == WSGI_ROOM_SERVED ? 0 : no_room(errand, is_ready);
 }
 
 static int get_permit(struct errand *errand)
 {
-    if (wsgi_slots_take(errand->group->slots, errand->avoid, &errand->permit) == WSGI_TAKE_OK) {
-        return 0;
+    struct wsgi_slots *slots = errand->group->slots;
+    apr_interval_time_t age;
+
+    if ((!wsgi_room_is_empty(slots) ||
+         wsgi_slots_take(slots, errand->visit.avoid, (int32_t)slots->self, &errand->permit) !=
+             WSGI_TAKE_OK) &&
+        wait_for_permit(errand) < 0) {
+        return -1;
     }
-    return wait_for_permit(errand);
+    if (wsgi_clock_queued_too_long(errand->group, errand->r, errand->begin, &age)) {
+        wsgi_slots_release(slots, &errand->permit);
+        return waited_too_long(errand, age);
+    }
+    return 0;
 }
 
 /* ---- one try ------------------------------------------------------------- */
 
 static void try_elsewhere(struct errand *errand, const char *why)
 {
-    errand->avoid = errand->permit.slot;
+    errand->visit.avoid = errand->permit.slot;
     errand->refusals++;
     errand->last_trouble = why;
     if (!errand->nobody_since) {
@@ -162,40 +301,75 @@ static void try_elsewhere(struct errand *errand, const char *why)
                   errand->group->name, errand->permit.slot, why);
 }
 
-/* 1: take another process. 0: the outcome is there. */
+/* The process may be short of descriptors, and close connections that nobody has used for long:
+ * it is still there for another one. */
+static void try_again(struct errand *errand, const struct wsgi_connection *connection, int was_used)
+{
+    const struct wsgi_slot_shared *slot = errand->group->slots->slot[errand->permit.slot].shared;
+
+    if (was_used && connection->closed && atomic_load(&slot->epoch) == connection->epoch &&
+        atomic_load(&slot->state) == WSGI_SLOT_READY) {
+        errand->visit.avoid = -1;
+        return;
+    }
+    try_elsewhere(errand, "the process ended, or is to end, before it began with it");
+}
+
+static void begin_relay(struct errand *errand, struct wsgi_relay *relay,
+                        struct wsgi_connection *connection)
+{
+    struct wsgi_slots *slots = errand->group->slots;
+    int pid = (int)atomic_load(&slots->slot[errand->permit.slot].shared->pid);
+
+    relay->connection = connection;
+    relay->slot = errand->permit.slot;
+    relay->refusals = errand->refusals;
+    relay->given = apr_time_now();
+    relay->queued = relay->given - errand->begin;
+    wsgi_slots_note(slots, &errand->permit, connection->epoch, connection->index,
+                    connection->sequence + 1);
+    wsgi_clock_note(errand->r, relay->queued, pid);
+}
+
+/* 1: take another process. 0: the outcome is there. The permit is given back. */
 static int try_slot(struct errand *errand, struct wsgi_relay *relay)
 {
     struct wsgi_slots *slots = errand->group->slots;
     struct wsgi_connection *connection = NULL;
     const char *why = NULL;
     enum wsgi_verdict verdict;
+    int was_used;
 
     switch (wsgi_pool_take(slots, errand->permit.slot, errand->r->pool, &connection, &why)) {
     case WSGI_CONNECT_OK:
         break;
     case WSGI_CONNECT_RETRY:
         try_elsewhere(errand, why);
+        wsgi_slots_release(slots, &errand->permit);
         return 1;
     default:
         come_back_later(errand);
         wsgi_outcome_fail(errand->outcome, HTTP_SERVICE_UNAVAILABLE, WSGI_CODE_CONNECT_FAILED,
                           "daemon group '%s': %s", errand->group->name, why);
+        wsgi_slots_release(slots, &errand->permit);
         return 0;
     }
-    relay->connection = connection;
-    relay->slot = errand->permit.slot;
-    relay->refusals = errand->refusals;
+    was_used = connection->sequence > 0;
+    begin_relay(errand, relay, connection);
     verdict = wsgi_relay_run(relay);
     if (verdict == WSGI_RELAY_DONE) {
         wsgi_pool_put(slots, errand->permit.slot, connection);
+        wsgi_slots_release(slots, &errand->permit);
         return 0;
     }
-    wsgi_connection_close(connection);
     if (verdict == WSGI_RELAY_RETRY) {
-        try_elsewhere(errand, "the process ended, or is to end, before it began with it");
-        return 1;
+        try_again(errand, connection, was_used);
+        wsgi_slots_release(slots, &errand->permit);
+    } else {
+        wsgi_slots_give_up(slots, &errand->permit);
     }
-    return 0;
+    wsgi_connection_close(connection);
+    return verdict == WSGI_RELAY_RETRY;
 }
 
 static void run_errand(struct errand *errand, const struct wsgi_relay *request)
@@ -206,10 +380,10 @@ static void run_errand(struct errand *errand, const struct wsgi_relay *request)
         struct wsgi_relay relay = *request;
 
         if (get_permit(errand) < 0) {
+            wsgi_clock_note(errand->r, apr_time_now() - errand->begin, 0);
             return;
         }
         again = try_slot(errand, &relay);
-        wsgi_slots_release(errand->group->slots, &errand->permit);
     } while (again);
 }
 
@@ -235,6 +409,26 @@ static int can_be_run(const struct wsgi_group *group, request_rec *r, size_t var
     return 1;
 }
 
+/* One word for the client's address; of IPv6 the network, which one client has for itself. */
+static uint32_t client_of(const request_rec *r)
+{
+    const apr_sockaddr_t *address = r->useragent_addr;
+    const unsigned char *byte = address ? address->ipaddr_ptr : NULL;
+    int size = address ? address->ipaddr_len : 0;
+    uint32_t hash = 2166136261u;
+
+    if (size == 16) {
+        static const unsigned char mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+
+        byte += memcmp(byte, mapped, sizeof(mapped)) == 0 ? 12 : 0;
+        size = byte == address->ipaddr_ptr ? 8 : 4;
+    }
+    while (byte && size-- > 0) {
+        hash = (hash ^ *byte++) * 16777619u;
+    }
+    return hash;
+}
+
 void wsgi_client_run(const struct wsgi_group *group, request_rec *r, const unsigned char *vars,
                      size_t vars_size, struct wsgi_body *body, struct wsgi_response *response,
                      struct wsgi_outcome *outcome)
@@ -247,8 +441,11 @@ void wsgi_client_run(const struct wsgi_group *group, request_rec *r, const unsig
                                .upload = &upload,
                                .vars = vars,
                                .vars_size = vars_size};
-    struct errand errand = {
-        .r = r, .group = group, .outcome = outcome, .avoid = -1, .begin = apr_time_now()};
+    struct errand errand = {.r = r,
+                            .group = group,
+                            .outcome = outcome,
+                            .visit = {.client = client_of(r), .avoid = -1},
+                            .begin = apr_time_now()};
 
     memset(outcome, 0, sizeof(*outcome));
     if (!can_be_run(group, r, vars_size, outcome)) {

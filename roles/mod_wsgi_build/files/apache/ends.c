@@ -28,6 +28,8 @@ void wsgi_end_describe(char *text, size_t size, int status)
     reason = wsgi_launch_exit_text(WEXITSTATUS(status));
     if (WEXITSTATUS(status) == WSGI_EXIT_LOST) {
         snprintf(text, size, "ended: its application closed descriptors that are not its own");
+    } else if (WEXITSTATUS(status) == WSGI_EXIT_STARTUP) {
+        snprintf(text, size, "ended: its scripts were not loaded within startup-timeout");
     } else if (reason) {
         snprintf(text, size, "could not be started: %s", reason);
     } else {

@@ -5,6 +5,7 @@
 #include "ask.h"
 #include "body.h"
 #include "client.h"
+#include "clocks.h"
 #include "embedded.h"
 #include "hint.h"
 #include "log.h"
@@ -37,6 +38,7 @@ static int run(request_rec *r, const struct wsgi_target *target, const struct ws
 {
     struct wsgi_response response;
     struct wsgi_vars_writer vars;
+    apr_interval_time_t before = group != NULL ? wsgi_clock_begin_response(group, r) : -1;
     struct wsgi_body body;
     int status;
 
@@ -52,6 +54,7 @@ static int run(request_rec *r, const struct wsgi_target *target, const struct ws
     response.vars = &vars;
     response.unread = body.present && !body.finished;
     status = wsgi_response_end(&response, outcome);
+    wsgi_clock_end_response(r, before);
     wsgi_vars_free(&vars);
     return status;
 }

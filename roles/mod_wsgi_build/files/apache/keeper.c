@@ -18,6 +18,7 @@
 
 #define WSGI_KEEPER_TITLE "wsgi-supervisor"
 #define WSGI_ORPHAN_LIMIT apr_time_from_sec(3) /* for running requests when httpd was killed */
+#define WSGI_SOON apr_time_from_msec(100)
 #define WSGI_SECOND apr_time_from_sec(1)
 #define WSGI_FIXED_POLLS 3
 
@@ -259,7 +260,7 @@ static void each_second(struct keeper *keeper, apr_time_t now)
         if (freed) {
             ap_log_error(APLOG_MARK, APLOG_INFO, 0, keeper->minders[i].group->server,
                          "daemon group '%s': %d workers were in use by Apache processes that "
-                         "died, they are free again",
+                         "died, they are taken back",
                          keeper->minders[i].group->name, freed);
         }
     }
@@ -280,6 +281,10 @@ static apr_time_t tick(struct keeper *keeper, apr_time_t now)
         apr_time_t due = wsgi_minder_tick(&keeper->minders[i], now);
 
         next = due < next ? due : next;
+        /* A worker is not to stay taken for long after a request that was given up. */
+        if (wsgi_slots_free_ended(keeper->minders[i].slots) && next > now + WSGI_SOON) {
+            next = now + WSGI_SOON;
+        }
     }
     return next;
 }

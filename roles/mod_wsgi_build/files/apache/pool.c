@@ -7,28 +7,70 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "ap_mpm.h"
 #include "apr_strings.h"
 
-#define WSGI_IDLE_LIMIT apr_time_from_sec(60)    /* an idle connection is closed after it */
-#define WSGI_IDLE_TRUST apr_time_from_sec(1)     /* up to it, no look whether it is still open */
-#define WSGI_WELCOME_LIMIT apr_time_from_sec(15) /* connect-timeout's default */
+#define WSGI_IDLE_LIMIT apr_time_from_sec(60) /* an idle connection is closed after it */
+#define WSGI_IDLE_TRUST apr_time_from_sec(1)  /* up to it, no look whether it is still open */
+#define WSGI_IDLE_SWEEP apr_time_from_sec(1)
+#define WSGI_IDLE_MOST 512                      /* connections of one child, at most */
+#define WSGI_WELCOME_LEAST apr_time_from_sec(1) /* also with connect-timeout=0 */
 #define WSGI_WELCOME_SLICE 20 /* ms between two looks whether the process still lives */
 
 struct wsgi_pool {
+    struct wsgi_pools *all;
+    const struct wsgi_slot_shared *slot;
     pthread_mutex_t lock;
     struct wsgi_connection *idle; /* last used first */
+    _Atomic apr_time_t oldest;    /* idle_since of the last one, 0: none; a hint */
 };
 
-struct wsgi_pool *wsgi_pool_create(apr_pool_t *pool)
-{
-    struct wsgi_pool *made = apr_pcalloc(pool, sizeof(*made));
+/* Lives in the child's pool. */
+struct wsgi_pools {
+    apr_array_header_t *list; /* struct wsgi_pool * */
+    _Atomic int idle;         /* connections in all of them */
+    int most;                 /* of these */
+    _Atomic apr_time_t swept;
+};
 
+/* An eighth of what this process may open: the rest is for clients, files, other modules. */
+static int most_idle(void)
+{
+    struct rlimit limit;
+    int threads = 1;
+    int most;
+
+    ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads);
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > WSGI_IDLE_MOST * 8) {
+        return WSGI_IDLE_MOST;
+    }
+    most = (int)(limit.rlim_cur / 8);
+    return most > threads ? most : threads;
+}
+
+struct wsgi_pools *wsgi_pools_create(apr_pool_t *pool)
+{
+    struct wsgi_pools *made = apr_pcalloc(pool, sizeof(*made));
+
+    made->list = apr_array_make(pool, 16, sizeof(struct wsgi_pool *));
+    made->most = most_idle();
+    return made;
+}
+
+struct wsgi_pool *wsgi_pool_create(struct wsgi_pools *pools, const struct wsgi_slot_shared *slot)
+{
+    struct wsgi_pool *made = apr_pcalloc(pools->list->pool, sizeof(*made));
+
+    made->all = pools;
+    made->slot = slot;
     pthread_mutex_init(&made->lock, NULL);
+    APR_ARRAY_PUSH(pools->list, struct wsgi_pool *) = made;
     return made;
 }
 
@@ -73,6 +115,10 @@ static struct wsgi_connection *take_idle(struct wsgi_pool *pool, uint32_t epoch)
         connection = pool->idle;
         if (connection) {
             pool->idle = connection->next;
+            atomic_fetch_sub(&pool->all->idle, 1);
+        }
+        if (!pool->idle) {
+            atomic_store(&pool->oldest, 0);
         }
         pthread_mutex_unlock(&pool->lock);
         if (!connection || still_good(connection, epoch)) {
@@ -82,25 +128,89 @@ static struct wsgi_connection *take_idle(struct wsgi_pool *pool, uint32_t epoch)
     }
 }
 
-/* Cuts off the tail of those that lead to a former process or were not used for long. */
-static struct wsgi_connection *cut_expired(struct wsgi_pool *pool, uint32_t epoch, apr_time_t now)
+/* Cuts off the tail of those that were idle before `since`; all of them when they lead to a former
+ * process. */
+static void cut(struct wsgi_pool *pool, apr_time_t since)
 {
+    uint32_t epoch = atomic_load(&pool->slot->epoch);
     struct wsgi_connection **link = &pool->idle;
     struct wsgi_connection *expired;
+    apr_time_t oldest = 0;
+    int count = 0;
 
-    while (*link && (*link)->epoch == epoch && now - (*link)->idle_since < WSGI_IDLE_LIMIT) {
+    pthread_mutex_lock(&pool->lock);
+    while (*link && (*link)->epoch == epoch && (*link)->idle_since > since) {
+        oldest = (*link)->idle_since;
         link = &(*link)->next;
     }
     expired = *link;
     *link = NULL;
-    return expired;
+    atomic_store(&pool->oldest, oldest);
+    pthread_mutex_unlock(&pool->lock);
+    for (struct wsgi_connection *each = expired; each; each = each->next) {
+        count++;
+    }
+    atomic_fetch_sub(&pool->all->idle, count);
+    close_list(expired);
+}
+
+/* Closes what nobody has used for long, in all pools, once a second. */
+static void sweep(struct wsgi_pools *pools, apr_time_t now)
+{
+    apr_time_t swept = atomic_load(&pools->swept);
+    int i;
+
+    if (now - swept < WSGI_IDLE_SWEEP ||
+        !atomic_compare_exchange_strong(&pools->swept, &swept, now)) {
+        return;
+    }
+    for (i = 0; i < pools->list->nelts; i++) {
+        cut(APR_ARRAY_IDX(pools->list, i, struct wsgi_pool *), now - WSGI_IDLE_LIMIT);
+    }
+}
+
+/* Closes the longest idle ones until at most so many are left. */
+static void shrink(struct wsgi_pools *pools, int most)
+{
+    while (atomic_load(&pools->idle) > most) {
+        struct wsgi_pool *worst = NULL;
+        apr_time_t oldest = 0;
+        int i;
+
+        for (i = 0; i < pools->list->nelts; i++) {
+            struct wsgi_pool *pool = APR_ARRAY_IDX(pools->list, i, struct wsgi_pool *);
+            apr_time_t since = atomic_load(&pool->oldest);
+
+            if (since && (!worst || since < oldest)) {
+                worst = pool;
+                oldest = since;
+            }
+        }
+        if (!worst) {
+            return;
+        }
+        cut(worst, oldest);
+    }
+}
+
+static void put_idle(struct wsgi_pool *pool, struct wsgi_connection *connection, apr_time_t now)
+{
+    connection->idle_since = now;
+    pthread_mutex_lock(&pool->lock);
+    connection->next = pool->idle;
+    pool->idle = connection;
+    if (!connection->next) {
+        atomic_store(&pool->oldest, now);
+    }
+    atomic_fetch_add(&pool->all->idle, 1);
+    pthread_mutex_unlock(&pool->lock);
 }
 
 void wsgi_pool_put(const struct wsgi_slots *slots, int index, struct wsgi_connection *connection)
 {
     const struct wsgi_slot *slot = &slots->slot[index];
     uint32_t epoch = atomic_load(&slot->shared->epoch);
-    struct wsgi_connection *expired;
+    apr_time_t now = apr_time_now();
 
     if (connection->epoch != epoch || wsgi_channel_buffered(&connection->channel) ||
         connection->channel.passed >= 0 || atomic_load(&slot->shared->state) != WSGI_SLOT_READY) {
@@ -108,13 +218,9 @@ void wsgi_pool_put(const struct wsgi_slots *slots, int index, struct wsgi_connec
         return;
     }
     wsgi_channel_trim(&connection->channel);
-    connection->idle_since = apr_time_now();
-    pthread_mutex_lock(&slot->pool->lock);
-    connection->next = slot->pool->idle;
-    slot->pool->idle = connection;
-    expired = cut_expired(slot->pool, epoch, connection->idle_since);
-    pthread_mutex_unlock(&slot->pool->lock);
-    close_list(expired);
+    put_idle(slot->pool, connection, now);
+    sweep(slot->pool->all, now);
+    shrink(slot->pool->all, slot->pool->all->most);
 }
 
 /* ---- a new connection ---------------------------------------------------- */
@@ -132,6 +238,8 @@ static enum wsgi_connect connect_error(apr_pool_t *p, const struct wsgi_slot *sl
     case ECONNREFUSED:
     case EINTR:
     case ETIMEDOUT:
+    case EMFILE: /* a moment later there may be one */
+    case ENFILE:
         return WSGI_CONNECT_RETRY;
     default:
         return WSGI_CONNECT_FAILED;
@@ -148,12 +256,24 @@ static int peer_is_ours(const struct wsgi_slots *slots, int fd)
            peer.uid == slots->owner_uid && peer.pid == slots->owner_pid;
 }
 
+/* When this process may open no more, connections that nobody uses go first. */
+static int new_socket(struct wsgi_pools *pools)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE)) {
+        shrink(pools, atomic_load(&pools->idle) / 2);
+        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    }
+    return fd;
+}
+
 static enum wsgi_connect open_socket(const struct wsgi_slots *slots, const struct wsgi_slot *slot,
                                      apr_pool_t *p, int *made, const char **why)
 {
     struct timeval second = {.tv_sec = 1};
     struct sockaddr_un address;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd = new_socket(slot->pool->all);
     int block = 0;
 
     if (fd < 0) {
@@ -205,15 +325,17 @@ static int may_be_welcomed(const struct wsgi_slot *slot, uint32_t epoch)
            atomic_load(&slot->shared->epoch) == epoch;
 }
 
-static enum wsgi_io await_frame(const struct wsgi_slot *slot, struct wsgi_connection *connection,
-                                struct wsgi_frame *frame)
+static enum wsgi_io await_frame(const struct wsgi_slots *slots, const struct wsgi_slot *slot,
+                                struct wsgi_connection *connection, struct wsgi_frame *frame)
 {
     struct wsgi_channel *channel = &connection->channel;
     struct pollfd look = {.fd = channel->fd, .events = POLLIN};
     apr_time_t begin = apr_time_now();
     enum wsgi_io answer = WSGI_IO_AGAIN;
+    apr_interval_time_t limit =
+        slots->connect_timeout > WSGI_WELCOME_LEAST ? slots->connect_timeout : WSGI_WELCOME_LEAST;
 
-    while (answer == WSGI_IO_AGAIN && apr_time_now() - begin < WSGI_WELCOME_LIMIT) {
+    while (answer == WSGI_IO_AGAIN && apr_time_now() - begin < limit) {
         if (poll(&look, 1, WSGI_WELCOME_SLICE) > 0) {
             answer = wsgi_channel_fill(channel, WSGI_FRAME_HEAD_SIZE, 0);
             if (answer == WSGI_IO_OK) {
@@ -226,11 +348,12 @@ static enum wsgi_io await_frame(const struct wsgi_slot *slot, struct wsgi_connec
     return answer;
 }
 
-static enum wsgi_io await_welcome(const struct wsgi_slot *slot, struct wsgi_connection *connection)
+static enum wsgi_io await_welcome(const struct wsgi_slots *slots, const struct wsgi_slot *slot,
+                                  struct wsgi_connection *connection)
 {
     struct wsgi_channel *channel = &connection->channel;
     struct wsgi_frame frame;
-    enum wsgi_io answer = await_frame(slot, connection, &frame);
+    enum wsgi_io answer = await_frame(slots, slot, connection, &frame);
 
     if (answer != WSGI_IO_OK) {
         return answer;
@@ -253,7 +376,7 @@ static enum wsgi_connect greet(const struct wsgi_slots *slots, const struct wsgi
     enum wsgi_io answer = send_hello(slots, connection);
 
     if (answer == WSGI_IO_OK) {
-        answer = await_welcome(slot, connection);
+        answer = await_welcome(slots, slot, connection);
     }
     switch (answer) {
     case WSGI_IO_OK:

@@ -15,6 +15,7 @@ struct wsgi_connection {
     uint32_t epoch;    /* of the process it leads to */
     uint32_t index;    /* as that process said: place of its started mark */
     uint32_t sequence; /* of the last request */
+    int closed;        /* by the other end */
     apr_time_t idle_since;
 };
 
@@ -24,7 +25,10 @@ enum wsgi_connect {
     WSGI_CONNECT_FAILED /* it will not get better by trying again */
 };
 
-struct wsgi_pool *wsgi_pool_create(apr_pool_t *pool);
+/* All pools of this child, which have a limit together. */
+struct wsgi_pools;
+struct wsgi_pools *wsgi_pools_create(apr_pool_t *pool);
+struct wsgi_pool *wsgi_pool_create(struct wsgi_pools *pools, const struct wsgi_slot_shared *slot);
 
 /* An idle connection to the process that is in the slot now, else a new one. *why, from `p`, says
  * what went wrong. */

@@ -10,6 +10,7 @@
 
 #include "apr_portable.h"
 #include "apr_strings.h"
+#include "clocks.h"
 #include "http_core.h"
 #include "log.h"
 
@@ -214,21 +215,6 @@ static enum step read_failed(struct wsgi_relay *x)
     return STEP_FAILED;
 }
 
-static enum step timed_out(struct wsgi_relay *x)
-{
-    long seconds = (long)apr_time_sec(x->r->server->timeout);
-
-    if (x->head_seen) {
-        wsgi_outcome_fail(x->outcome, HTTP_GATEWAY_TIME_OUT, WSGI_CODE_READ_FAILED,
-                          "%s sent nothing more of its answer for %ld s", daemon_name(x), seconds);
-    } else {
-        wsgi_outcome_fail(x->outcome, HTTP_GATEWAY_TIME_OUT, WSGI_CODE_HEAD_TIMEOUT,
-                          "%s did not answer within %ld s", daemon_name(x), seconds);
-    }
-    x->outcome->truncated = x->head_seen;
-    return STEP_FAILED;
-}
-
 /* Whoever waits for us in the daemon is told; when there is no room for that, the end of the
  * connection says it too. */
 static void cancel(struct wsgi_relay *x)
@@ -242,6 +228,42 @@ static void cancel(struct wsgi_relay *x)
         wsgi_frame_encode(&frame, head);
         wsgi_channel_send(&x->connection->channel, &vector, &count);
     }
+}
+
+static enum step timed_out(struct wsgi_relay *x)
+{
+    long seconds = (long)apr_time_sec(wsgi_clock_socket(x->group, x->r));
+
+    cancel(x);
+    if (x->head_seen) {
+        wsgi_outcome_fail(x->outcome, HTTP_GATEWAY_TIME_OUT, WSGI_CODE_BODY_STALLED,
+                          "%s sent nothing more of its answer for %ld s", daemon_name(x), seconds);
+    } else {
+        wsgi_outcome_fail(x->outcome, HTTP_GATEWAY_TIME_OUT, WSGI_CODE_HEAD_TIMEOUT,
+                          "%s did not answer within %ld s", daemon_name(x), seconds);
+    }
+    x->outcome->truncated = x->head_seen;
+    return STEP_FAILED;
+}
+
+#define URL_MAX 200 /* bytes of it in a log line */
+
+/* Without the query, which may hold what is not for a log. */
+static enum step overdue(struct wsgi_relay *x)
+{
+    long age = (long)apr_time_as_msec(apr_time_now() - x->given);
+    long queued = (long)apr_time_as_msec(x->queued);
+
+    cancel(x);
+    wsgi_outcome_fail(x->outcome, HTTP_GATEWAY_TIME_OUT, WSGI_CODE_REQUEST_OVERDUE,
+                      "request-timeout (%d s%s) is over: %s %.*s has been running for %ld.%03ld s "
+                      "in %s, after %ld.%03ld s in the queue",
+                      x->group->request_timeout,
+                      x->group->interrupt_timeout > 0 ? ", and interrupt-timeout" : "",
+                      x->r->method, URL_MAX, x->r->uri, age / 1000, age % 1000, daemon_name(x),
+                      queued / 1000, queued % 1000);
+    x->outcome->truncated = x->head_seen;
+    return STEP_FAILED;
 }
 
 static enum step client_gone(struct wsgi_relay *x)
@@ -671,6 +693,7 @@ static enum step receive_some(struct wsgi_relay *x, int wait)
     case WSGI_IO_AGAIN:
         return STEP_DRY;
     case WSGI_IO_EOF:
+        x->connection->closed = 1;
         return daemon_died(x);
     case WSGI_IO_ROGUE:
         return violation(x, channel->fault);
@@ -681,14 +704,45 @@ static enum step receive_some(struct wsgi_relay *x, int wait)
 
 /* ---- the pump ------------------------------------------------------------ */
 
-/* STEP_DRY, unless nothing has moved for too long. While more of the body may be sent it is the
- * client that is late: the application learns it, and has its own time to answer. */
+/* While more of the body may be sent it is the client that is late. */
+static int is_clients_turn(const struct wsgi_relay *x)
+{
+    return x->more_body && x->credit && !x->out_count && !x->upload->body->failed;
+}
+
+/* The time that a script takes to load is not the request's: startup-timeout is for that. */
+static int is_overdue(struct wsgi_relay *x)
+{
+    apr_interval_time_t limit = wsgi_clock_request(x->group);
+    const struct wsgi_connection *connection = x->connection;
+    apr_time_t now;
+
+    if (!limit) {
+        return 0;
+    }
+    now = apr_time_now();
+    if (!x->is_called) {
+        x->is_called = x->head_seen ||
+                       wsgi_board_called(x->group->slots->slot[x->slot].board, connection->epoch,
+                                         connection->index, connection->sequence);
+    }
+    if (!x->is_called && has_started(x)) {
+        x->called = now;
+    }
+    return now - x->called > limit;
+}
+
+/* STEP_DRY, unless nothing has moved for too long. A client that is late with its body: the
+ * application learns it, and has its own time to answer. */
 static enum step check_clock(struct wsgi_relay *x)
 {
-    if (apr_time_now() - x->progress <= x->r->server->timeout) {
+    int is_clients = is_clients_turn(x);
+
+    if (apr_time_now() - x->progress <=
+        (is_clients ? x->r->server->timeout : wsgi_clock_socket(x->group, x->r))) {
         return STEP_DRY;
     }
-    if (!x->more_body || !x->credit || x->out_count || x->upload->body->failed) {
+    if (!is_clients) {
         return timed_out(x);
     }
     wsgi_body_fail(x->upload->body, ETIMEDOUT);
@@ -773,7 +827,7 @@ static enum step send_all_there_is(struct wsgi_relay *x)
 
 static enum step pump(struct wsgi_relay *x)
 {
-    enum step step = send_all_there_is(x);
+    enum step step = is_overdue(x) ? overdue(x) : send_all_there_is(x);
 
     if (step == STEP_ON && flush_is_due(x)) {
         step = flush_now(x);
@@ -803,7 +857,7 @@ enum wsgi_verdict wsgi_relay_run(struct wsgi_relay *x)
 {
     enum step step = STEP_ON;
 
-    x->progress = apr_time_now();
+    x->progress = x->called = x->given;
     put_request(x);
     while (step == STEP_ON) {
         step = pump(x);

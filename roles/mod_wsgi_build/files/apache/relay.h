@@ -28,7 +28,9 @@ struct wsgi_relay {
     size_t vars_size;
     struct wsgi_connection *connection;
     int slot;
-    int refusals; /* processes that did not take it before */
+    int refusals;               /* processes that did not take it before */
+    apr_time_t given;           /* when it was given to a worker */
+    apr_interval_time_t queued; /* how long it had waited for that */
 
     /* to the daemon */
     unsigned char heads[WSGI_FRAME_HEAD_SIZE + WSGI_REQUEST_PREFIX_SIZE];
@@ -49,6 +51,8 @@ struct wsgi_relay {
     int ended;
     apr_time_t flush_at; /* when what was passed on has to leave at the latest; 0: nothing waits */
     apr_time_t progress; /* last time that something moved */
+    int is_called;
+    apr_time_t called; /* last time that the application was not called yet, at least `given` */
 };
 
 enum wsgi_verdict {
@@ -62,7 +66,7 @@ enum wsgi_verdict {
 int wsgi_upload_begin(struct wsgi_upload *upload, struct wsgi_outcome *outcome);
 void wsgi_upload_end(struct wsgi_upload *upload);
 
-/* `relay` holds request, connection, slot and refusals, the rest is zero. */
+/* `relay` holds request, connection, slot, refusals and times, the rest is zero. */
 enum wsgi_verdict wsgi_relay_run(struct wsgi_relay *relay);
 
 /* 1 when the client closed its connection; a look, no waiting. */

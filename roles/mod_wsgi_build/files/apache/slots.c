@@ -1,26 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "slots.h"
 
+#include "room.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/futex.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "apr_strings.h"
 
-#define WSGI_CELL_LINE 16 /* cells in a cache line */
+#define WSGI_CELL_LINE (64 / sizeof(struct wsgi_cell)) /* cells in a cache line */
 #define WSGI_SPARE_MIN 3  /* slots beyond those of the live processes */
 
 /* ---- making the table ---------------------------------------------------- */
@@ -38,18 +39,19 @@ static size_t cells_in_row(int threads)
     return ((size_t)threads + WSGI_CELL_LINE - 1) / WSGI_CELL_LINE * WSGI_CELL_LINE;
 }
 
-/* One mapping: the group's words, the slots, then a row of permit cells for each slot. */
+/* One mapping: the group's words, the slots, a row of permit cells for each slot, the seats. */
 static int map_table(struct wsgi_slots *slots)
 {
-    size_t row = cells_in_row(slots->threads) * sizeof(int32_t);
+    size_t row = cells_in_row(slots->threads) * sizeof(struct wsgi_cell);
     size_t count = (size_t)slots->count;
+    size_t seats = (size_t)slots->seat_count * sizeof(struct wsgi_seat);
     struct wsgi_slot_shared *first;
     unsigned char *cells;
     void *memory;
     size_t i;
 
     slots->shared_size =
-        sizeof(struct wsgi_group_shared) + count * (sizeof(struct wsgi_slot_shared) + row);
+        sizeof(struct wsgi_group_shared) + count * (sizeof(struct wsgi_slot_shared) + row) + seats;
     memory =
         mmap(NULL, slots->shared_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) {
@@ -60,8 +62,10 @@ static int map_table(struct wsgi_slots *slots)
     cells = (unsigned char *)(first + count);
     for (i = 0; i < count; i++) {
         slots->slot[i].shared = first + i;
-        slots->slot[i].cells = (_Atomic int32_t *)(cells + i * row);
+        slots->slot[i].cells = (struct wsgi_cell *)(void *)(cells + i * row);
     }
+    slots->seats = (struct wsgi_seat *)(void *)(cells + count * row);
+    wsgi_room_init(slots);
     return 0;
 }
 
@@ -157,7 +161,9 @@ static const char *make_listener(apr_pool_t *pool, struct wsgi_slot *slot,
     if (set_buffers(slot->listener, group) < 0) {
         return system_error(pool, "cannot set the buffer sizes of a socket", NULL);
     }
-    if (listen(slot->listener, group->listen_backlog) < 0) {
+    /* Requests wait in the group's waiting room; whoever connects has a permit, and all of them
+     * may connect at once. */
+    if (listen(slot->listener, SOMAXCONN) < 0) {
         return system_error(pool, "cannot listen on the socket", slot->path);
     }
     return NULL;
@@ -182,6 +188,13 @@ static struct wsgi_slots *make_empty(apr_pool_t *pool, const struct wsgi_group *
         group->processes + (group->processes > WSGI_SPARE_MIN ? group->processes : WSGI_SPARE_MIN);
     slots->bell = -1;
     slots->threads = group->threads;
+    /* The system lets one wait where listen() was told 0. */
+    slots->room = group->listen_backlog < 1               ? 1
+                  : group->listen_backlog > WSGI_ROOM_MAX ? WSGI_ROOM_MAX
+                                                          : group->listen_backlog;
+    slots->seat_count = wsgi_room_seats(slots->room);
+    slots->connect_timeout = apr_time_from_sec(group->connect_timeout);
+    slots->crowd = INT_MAX;
     /* With a UNIX socket the sender's buffer holds what the other end has not read. */
     slots->send_buffer = (int)group->receive_buffer_size;
     slots->owner_uid = geteuid();
@@ -305,55 +318,29 @@ void wsgi_slots_unmap(struct wsgi_slots *slots)
     }
 }
 
-/* ---- waiting ------------------------------------------------------------- */
-
-static long futex(_Atomic uint32_t *word, int operation, uint32_t value,
-                  const struct timespec *timeout)
-{
-    return syscall(SYS_futex, (uint32_t *)word, operation, value, timeout, NULL, 0);
-}
-
-static void wake(struct wsgi_slots *slots, int how_many)
-{
-    atomic_fetch_add(&slots->shared->word, 1);
-    if (atomic_load(&slots->shared->waiters) > 0) {
-        futex(&slots->shared->word, FUTEX_WAKE, (uint32_t)how_many, NULL);
-    }
-}
-
-uint32_t wsgi_slots_wait_begin(struct wsgi_slots *slots)
-{
-    atomic_fetch_add(&slots->shared->waiters, 1);
-    return atomic_load(&slots->shared->word);
-}
-
-void wsgi_slots_wait(struct wsgi_slots *slots, uint32_t *seen, int milliseconds)
-{
-    struct timespec timeout = {.tv_sec = milliseconds / 1000,
-                               .tv_nsec = (long)(milliseconds % 1000) * 1000000L};
-
-    futex(&slots->shared->word, FUTEX_WAIT, *seen, &timeout);
-    *seen = atomic_load(&slots->shared->word);
-}
-
-void wsgi_slots_wait_end(struct wsgi_slots *slots)
-{
-    atomic_fetch_sub(&slots->shared->waiters, 1);
-}
-
 /* ---- permits ------------------------------------------------------------- */
 
-static int take_cell(struct wsgi_slots *slots, int index, struct wsgi_permit *permit)
+static uint32_t seconds_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (uint32_t)now.tv_sec;
+}
+
+static int take_cell(struct wsgi_slots *slots, int index, int32_t holder,
+                     struct wsgi_permit *permit)
 {
     struct wsgi_slot *slot = &slots->slot[index];
-    int32_t self = (int32_t)slots->self;
     int i;
 
     for (i = 0; i < slots->threads; i++) {
+        struct wsgi_cell *cell = &slot->cells[i];
         int32_t nobody = 0;
 
-        if (atomic_load_explicit(&slot->cells[i], memory_order_relaxed) == 0 &&
-            atomic_compare_exchange_strong(&slot->cells[i], &nobody, self)) {
+        if (atomic_load_explicit(&cell->holder, memory_order_relaxed) == 0 &&
+            atomic_compare_exchange_strong(&cell->holder, &nobody, holder)) {
+            atomic_store_explicit(&cell->since, seconds_now(), memory_order_relaxed);
             permit->slot = index;
             permit->cell = i;
             atomic_fetch_add(&slot->shared->in_flight, 1);
@@ -414,14 +401,13 @@ static int least_busy(const struct wsgi_slots *slots, int avoid, uint32_t turn,
     return best;
 }
 
-static void free_cell(struct wsgi_slot *slot, int cell)
+/* Never below 0: the hint may have been corrected meanwhile. */
+static void one_less(_Atomic uint32_t *hint)
 {
-    uint32_t load = atomic_load(&slot->shared->in_flight);
+    uint32_t count = atomic_load(hint);
 
-    /* never below 0: the hint may have been corrected meanwhile */
-    while (load > 0 && !atomic_compare_exchange_weak(&slot->shared->in_flight, &load, load - 1)) {
+    while (count > 0 && !atomic_compare_exchange_weak(hint, &count, count - 1)) {
     }
-    atomic_store(&slot->cells[cell], 0);
 }
 
 static int is_ready(const struct wsgi_slots *slots, int index)
@@ -430,17 +416,18 @@ static int is_ready(const struct wsgi_slots *slots, int index)
            atomic_load(&slots->slot[index].shared->state) == WSGI_SLOT_READY;
 }
 
-enum wsgi_take wsgi_slots_take(struct wsgi_slots *slots, int avoid, struct wsgi_permit *permit)
+enum wsgi_take wsgi_slots_take(struct wsgi_slots *slots, int avoid, int32_t holder,
+                               struct wsgi_permit *permit)
 {
     unsigned char tried[slots->count];
-    uint32_t turn = atomic_load_explicit(&slots->shared->word, memory_order_relaxed);
+    uint32_t turn = atomic_load_explicit(&slots->shared->turn, memory_order_relaxed);
     enum wsgi_take answer = is_ready(slots, avoid) ? WSGI_TAKE_AVOIDED : WSGI_TAKE_NOBODY;
     int index;
 
     memset(tried, 0, sizeof(tried));
     while ((index = least_busy(slots, avoid, turn, tried)) >= 0) {
         tried[index] = 1;
-        if (!take_cell(slots, index, permit)) {
+        if (!take_cell(slots, index, holder, permit)) {
             answer = WSGI_TAKE_BUSY;
             continue;
         }
@@ -449,30 +436,144 @@ enum wsgi_take wsgi_slots_take(struct wsgi_slots *slots, int avoid, struct wsgi_
         if (is_ready(slots, index)) {
             return WSGI_TAKE_OK;
         }
-        wsgi_slots_release(slots, permit);
+        wsgi_slots_put_back(slots, permit);
     }
     return answer;
 }
 
 /* The supervisor waits for the last request of a process that drains. Should the bell fail, it
  * looks each second, too. */
-static void ring(const struct wsgi_slots *slots)
+static void ring_if_draining(const struct wsgi_slots *slots, const struct wsgi_slot *slot)
 {
     uint64_t one = 1;
-    ssize_t done = write(slots->bell, &one, sizeof(one));
 
-    (void)done;
+    if (atomic_load(&slot->shared->state) == WSGI_SLOT_DRAINING) {
+        ssize_t done = write(slots->bell, &one, sizeof(one));
+
+        (void)done;
+    }
+}
+
+void wsgi_slots_put_back(struct wsgi_slots *slots, const struct wsgi_permit *permit)
+{
+    struct wsgi_slot *slot = &slots->slot[permit->slot];
+
+    one_less(&slot->shared->in_flight);
+    atomic_store(&slot->cells[permit->cell].holder, 0);
+    ring_if_draining(slots, slot);
 }
 
 void wsgi_slots_release(struct wsgi_slots *slots, const struct wsgi_permit *permit)
 {
-    struct wsgi_slot *slot = &slots->slot[permit->slot];
+    wsgi_slots_put_back(slots, permit);
+    atomic_fetch_add_explicit(&slots->shared->turn, 1, memory_order_relaxed);
+    wsgi_room_serve(slots);
+}
 
-    free_cell(slot, permit->cell);
-    if (atomic_load(&slot->shared->state) == WSGI_SLOT_DRAINING) {
-        ring(slots);
+int wsgi_slots_have(const struct wsgi_slots *slots, enum wsgi_slot_state state)
+{
+    int i;
+
+    for (i = 0; i < slots->count; i++) {
+        if (atomic_load(&slots->slot[i].shared->state) == (uint32_t)state) {
+            return 1;
+        }
     }
-    wake(slots, 1);
+    return 0;
+}
+
+/* ---- requests that were given up ----------------------------------------- */
+
+void wsgi_slots_note(struct wsgi_slots *slots, const struct wsgi_permit *permit, uint32_t epoch,
+                     uint32_t connection, uint32_t sequence)
+{
+    struct wsgi_cell *cell = &slots->slot[permit->slot].cells[permit->cell];
+
+    atomic_store_explicit(&cell->epoch, epoch, memory_order_relaxed);
+    atomic_store_explicit(&cell->connection, connection, memory_order_relaxed);
+    atomic_store_explicit(&cell->sequence, sequence, memory_order_release);
+}
+
+/* The connection may be another one by now, with a request of its own. */
+static int goes_on(const struct wsgi_slot *slot, const struct wsgi_cell *cell)
+{
+    uint32_t connection = atomic_load(&cell->connection);
+    uint32_t epoch = atomic_load(&cell->epoch);
+
+    return atomic_load(&slot->shared->state) != WSGI_SLOT_DEAD &&
+           atomic_load(&slot->shared->epoch) == epoch &&
+           wsgi_board_is_busy(slot->board, epoch, connection) &&
+           wsgi_board_started(slot->board, epoch, connection, atomic_load(&cell->sequence));
+}
+
+/* 1 when the cell was this holder's until now. */
+static int turn_over(struct wsgi_slots *slots, struct wsgi_slot *slot, struct wsgi_cell *cell,
+                     int32_t holder)
+{
+    int32_t given_up = -(int32_t)atomic_load(&cell->connection) - 1;
+
+    int goes = goes_on(slot, cell);
+
+    if (!atomic_compare_exchange_strong(&cell->holder, &holder, goes ? given_up : 0)) {
+        return 0;
+    }
+    if (goes) {
+        atomic_fetch_add(&slots->shared->given_up, 1);
+    } else {
+        one_less(&slot->shared->in_flight);
+    }
+    return 1;
+}
+
+void wsgi_slots_give_up(struct wsgi_slots *slots, const struct wsgi_permit *permit)
+{
+    struct wsgi_slot *slot = &slots->slot[permit->slot];
+    struct wsgi_cell *cell = &slot->cells[permit->cell];
+
+    turn_over(slots, slot, cell, (int32_t)slots->self);
+    wsgi_slots_free_ended(slots); /* it may have ended just now */
+    ring_if_draining(slots, slot);
+    wsgi_room_serve(slots);
+}
+
+static int free_ended_of(struct wsgi_slots *slots, struct wsgi_slot *slot, int *freed)
+{
+    int left = 0;
+    int i;
+
+    for (i = 0; i < slots->threads; i++) {
+        int32_t holder = atomic_load(&slot->cells[i].holder);
+
+        if (holder >= 0) {
+            continue;
+        }
+        if (goes_on(slot, &slot->cells[i])) {
+            left++;
+        } else if (atomic_compare_exchange_strong(&slot->cells[i].holder, &holder, 0)) {
+            one_less(&slot->shared->in_flight);
+            one_less(&slots->shared->given_up);
+            ++*freed;
+        }
+    }
+    return left;
+}
+
+int wsgi_slots_free_ended(struct wsgi_slots *slots)
+{
+    int freed = 0;
+    int left = 0;
+    int i;
+
+    if (atomic_load(&slots->shared->given_up) == 0) {
+        return 0;
+    }
+    for (i = 0; i < slots->count; i++) {
+        left += free_ended_of(slots, &slots->slot[i], &freed);
+    }
+    if (freed) {
+        wsgi_room_serve(slots);
+    }
+    return left;
 }
 
 /* ---- supervisor ---------------------------------------------------------- */
@@ -493,23 +594,50 @@ uint32_t wsgi_slots_next_epoch(struct wsgi_slots *slots)
 void wsgi_slots_set_state(struct wsgi_slots *slots, int index, enum wsgi_slot_state state)
 {
     atomic_store(&slots->slot[index].shared->state, (uint32_t)state);
-    wake(slots, INT_MAX);
+    wsgi_room_serve(slots);
 }
 
-static int count_cells(const struct wsgi_slots *slots, int index)
+/* Workers with a request: `waited_for` counts those of living clients only. */
+static int count_cells(const struct wsgi_slots *slots, int index, int waited_for)
 {
     int taken = 0;
     int i;
 
     for (i = 0; i < slots->threads; i++) {
-        taken += atomic_load(&slots->slot[index].cells[i]) != 0;
+        int32_t holder = atomic_load(&slots->slot[index].cells[i].holder);
+
+        taken += waited_for ? holder > 0 : holder != 0;
     }
     return taken;
 }
 
 int wsgi_slots_idle(const struct wsgi_slots *slots, int index)
 {
-    return count_cells(slots, index) == 0;
+    return count_cells(slots, index, 1) == 0;
+}
+
+/* Ended, whether or not its parent has noticed it. */
+int wsgi_slots_is_gone(int32_t pid)
+{
+    char path[64];
+    char text[512];
+    const char *state;
+    ssize_t got;
+    int fd;
+
+    if (kill((pid_t)pid, 0) < 0) {
+        return errno == ESRCH;
+    }
+    snprintf(path, sizeof(path), "/proc/%ld/stat", (long)pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return 0;
+    }
+    got = read(fd, text, sizeof(text) - 1);
+    close(fd);
+    text[got > 0 ? got : 0] = '\0';
+    state = strrchr(text, ')'); /* the name before it may hold anything */
+    return state && state[1] && (state[2] == 'Z' || state[2] == 'X');
 }
 
 static int reclaim_slot(struct wsgi_slots *slots, int index)
@@ -520,16 +648,15 @@ static int reclaim_slot(struct wsgi_slots *slots, int index)
     int i;
 
     for (i = 0; i < slots->threads; i++) {
-        int32_t pid = atomic_load(&slot->cells[i]);
+        int32_t pid = atomic_load(&slot->cells[i].holder);
 
-        if (pid > 0 && kill((pid_t)pid, 0) < 0 && errno == ESRCH &&
-            atomic_compare_exchange_strong(&slot->cells[i], &pid, 0)) {
-            freed++;
+        if (pid > 0 && wsgi_slots_is_gone(pid)) {
+            freed += turn_over(slots, slot, &slot->cells[i], pid);
         }
     }
     /* Loses against a child that is just changing it: then the next second is soon enough. */
     atomic_compare_exchange_strong(&slot->shared->in_flight, &load,
-                                   (uint32_t)count_cells(slots, index));
+                                   (uint32_t)count_cells(slots, index, 0));
     return freed;
 }
 
@@ -541,10 +668,27 @@ int wsgi_slots_reclaim(struct wsgi_slots *slots)
     for (i = 0; i < slots->count; i++) {
         freed += reclaim_slot(slots, i);
     }
-    if (freed) {
-        wake(slots, freed);
-    }
+    wsgi_room_reclaim(slots);
+    wsgi_room_serve(slots);
     return freed;
+}
+
+/* ---- for log lines ------------------------------------------------------- */
+
+static void count_slot(const struct wsgi_slots *slots, int index, struct wsgi_slots_census *census)
+{
+    uint32_t now = seconds_now();
+    int i;
+
+    census->taken += count_cells(slots, index, 0);
+    for (i = 0; i < slots->threads; i++) {
+        const struct wsgi_cell *cell = &slots->slot[index].cells[i];
+        int age = (int)(now - atomic_load(&cell->since));
+
+        if (atomic_load(&cell->holder) != 0 && age > census->longest) {
+            census->longest = age;
+        }
+    }
 }
 
 void wsgi_slots_count(const struct wsgi_slots *slots, struct wsgi_slots_census *census)
@@ -553,10 +697,11 @@ void wsgi_slots_count(const struct wsgi_slots *slots, struct wsgi_slots_census *
 
     memset(census, 0, sizeof(*census));
     for (i = 0; i < slots->count; i++) {
+        census->given_up += count_cells(slots, i, 0) - count_cells(slots, i, 1);
         switch (atomic_load(&slots->slot[i].shared->state)) {
         case WSGI_SLOT_READY:
             census->ready++;
-            census->taken += count_cells(slots, i);
+            count_slot(slots, i, census);
             break;
         case WSGI_SLOT_STARTING:
             census->starting++;
@@ -568,4 +713,5 @@ void wsgi_slots_count(const struct wsgi_slots *slots, struct wsgi_slots_census *
             break;
         }
     }
+    census->waiting = wsgi_room_count(slots);
 }

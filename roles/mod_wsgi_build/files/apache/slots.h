@@ -27,6 +27,16 @@ enum wsgi_slot_state {
     WSGI_SLOT_DRAINING  /* finishes what it has, gets nothing new */
 };
 
+/* Shared. One worker of the process in a slot; taken by whoever has a request for it. */
+struct wsgi_cell {
+    _Alignas(32) _Atomic int32_t holder; /* 0: free; pid of the Apache child; below 0: its request
+                                            was given up, and runs on: -(connection + 1) */
+    _Atomic uint32_t since;              /* seconds of the monotonic clock; for log lines */
+    _Atomic uint32_t epoch;              /* the request: of which process, on which connection */
+    _Atomic uint32_t connection;
+    _Atomic uint32_t sequence;
+};
+
 /* Shared. Written by the supervisor, but for in_flight. */
 struct wsgi_slot_shared {
     _Alignas(64) _Atomic uint32_t state;
@@ -37,17 +47,22 @@ struct wsgi_slot_shared {
 };
 
 struct wsgi_group_shared {
-    _Alignas(64) _Atomic uint32_t word; /* futex: changes when it is worth trying again */
-    _Atomic uint32_t waiters;
+    _Alignas(64) _Atomic uint32_t turn; /* whose turn it is among slots that are equally busy */
     _Atomic uint32_t last_epoch;
+    _Atomic uint32_t waiting;  /* hint: seats that are taken */
+    _Atomic uint32_t given_up; /* hint: cells below 0 */
+    _Atomic uint32_t tickets;  /* of the waiting room: drawn, */
+    _Atomic uint32_t served;   /* and served */
 };
+
+struct wsgi_seat; /* room.h */
 
 struct wsgi_pool; /* idle connections of this Apache child to one slot, client side */
 
 /* This process's view of a slot; lives in pconf. */
 struct wsgi_slot {
     struct wsgi_slot_shared *shared;
-    _Atomic int32_t *cells;         /* `threads` permits: 0, or pid of the Apache child */
+    struct wsgi_cell *cells;        /* `threads` permits */
     const struct wsgi_board *board; /* read-only mapping */
     int board_fd;                   /* -1 in Apache children */
     int listener;                   /* -1 in Apache children */
@@ -62,10 +77,16 @@ struct wsgi_slots {
     struct wsgi_slot *slot;
     int count;
     int threads;
+    struct wsgi_seat *seats; /* of the waiting room */
+    int seat_count;
+    int room; /* so many requests may wait: option listen-backlog */
+    apr_interval_time_t connect_timeout;
     int send_buffer; /* bytes for what Apache sends, 0: the system's */
     uid_t owner_uid; /* of the process that called listen(): what SO_PEERCRED must say */
     pid_t owner_pid;
-    pid_t self; /* Apache children only: what they write into permits */
+    pid_t self; /* Apache children only, as the next two: what they write into permits */
+    int crowd;  /* half of Apache's workers: so many wait at most while no process is ready, */
+    const apr_array_header_t *groups; /* all of these struct wsgi_group * together */
     unsigned char secret[WSGI_WIRE_SECRET_SIZE];
 };
 
@@ -85,7 +106,11 @@ struct wsgi_slots_census {
     int ready;
     int starting;
     int draining;
-    int taken; /* permits held in ready slots */
+    int held;
+    int taken;    /* workers of ready processes that have a request */
+    int given_up; /* workers of any process with a request nobody waits for any more */
+    int longest;  /* seconds that the oldest request of the ready ones has been running */
+    int waiting;  /* requests without a worker */
 };
 
 /* Parent: makes table, boards and listeners and sets group->slots. On failure returns NULL and
@@ -105,22 +130,36 @@ void wsgi_slots_close(struct wsgi_slots *slots);
 void wsgi_slots_unlink(const struct wsgi_slots *slots);
 void wsgi_slots_unmap(struct wsgi_slots *slots);
 
-/* A permit in the READY slot with the fewest requests, not in slot `avoid` (-1: any). */
-enum wsgi_take wsgi_slots_take(struct wsgi_slots *slots, int avoid, struct wsgi_permit *permit);
+/* A permit in the READY slot with the fewest requests, not in slot `avoid` (-1: any), for a request
+ * of Apache child `holder`. */
+enum wsgi_take wsgi_slots_take(struct wsgi_slots *slots, int avoid, int32_t holder,
+                               struct wsgi_permit *permit);
+/* Back, and to the next who waits. */
 void wsgi_slots_release(struct wsgi_slots *slots, const struct wsgi_permit *permit);
+/* Back, and nothing else. */
+void wsgi_slots_put_back(struct wsgi_slots *slots, const struct wsgi_permit *permit);
 
-/* Waiting: begin, look (take), wait if there was nothing, ..., end. */
-uint32_t wsgi_slots_wait_begin(struct wsgi_slots *slots);
-void wsgi_slots_wait(struct wsgi_slots *slots, uint32_t *seen, int milliseconds);
-void wsgi_slots_wait_end(struct wsgi_slots *slots);
+/* What the permit is used for: the request `sequence` on `connection` of process `epoch`. */
+void wsgi_slots_note(struct wsgi_slots *slots, const struct wsgi_permit *permit, uint32_t epoch,
+                     uint32_t connection, uint32_t sequence);
+/* Nobody waits for the answer to that request any more, but its worker may go on with it. The
+ * permit is freed when it does not. */
+void wsgi_slots_give_up(struct wsgi_slots *slots, const struct wsgi_permit *permit);
+/* Frees the workers whose given up request has ended; says how many go on. Cheap when there are
+ * none. */
+int wsgi_slots_free_ended(struct wsgi_slots *slots);
+
+int wsgi_slots_have(const struct wsgi_slots *slots, enum wsgi_slot_state state);
 
 /* Supervisor. The bell is to be read when it rings. */
 void wsgi_slots_hear(const struct wsgi_slots *slots);
 uint32_t wsgi_slots_next_epoch(struct wsgi_slots *slots);
 void wsgi_slots_set_state(struct wsgi_slots *slots, int index, enum wsgi_slot_state state);
-int wsgi_slots_idle(const struct wsgi_slots *slots, int index); /* no permit is held */
-int wsgi_slots_reclaim(
-    struct wsgi_slots *slots); /* frees permits of dead children, says how many */
+/* No request of it is waited for; given up ones do not count. */
+int wsgi_slots_idle(const struct wsgi_slots *slots, int index);
+/* Takes permits and seats from dead children, says how many permits. */
+int wsgi_slots_reclaim(struct wsgi_slots *slots);
+int wsgi_slots_is_gone(int32_t pid);
 void wsgi_slots_count(const struct wsgi_slots *slots, struct wsgi_slots_census *census);
 
 #endif

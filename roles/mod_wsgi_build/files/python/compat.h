@@ -236,4 +236,71 @@ static inline WSGI_UNUSED PyThreadState *wsgi_compat_attached(void)
 #endif
 }
 
+/* ---- stacks -------------------------------------------------------------- */
+
+/* Whether wsgi_compat_dump() can write a stack; else faulthandler has to. */
+#if PY_VERSION_HEX < 0x030D0000
+#define WSGI_COMPAT_DUMPS 1
+#else
+#define WSGI_COMPAT_DUMPS 0
+#endif
+
+#if PY_VERSION_HEX < 0x030B0000
+
+#include <frameobject.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define WSGI_COMPAT_DUMP_FRAMES 100
+
+/* Bytes of ASCII; what is not becomes '?'. */
+static inline WSGI_UNUSED size_t wsgi_compat_dump_text(char *to, size_t room, PyObject *text)
+{
+    Py_ssize_t size, i;
+
+    if (text == NULL || !PyUnicode_Check(text) || !PyUnicode_IS_READY(text))
+        return 0;
+    size = PyUnicode_GET_LENGTH(text);
+    for (i = 0; i < size && (size_t)i < room; i++) {
+        Py_UCS4 letter = PyUnicode_READ_CHAR(text, i);
+
+        to[i] = letter >= ' ' && letter < 127 ? (char)letter : '?';
+    }
+    return (size_t)i;
+}
+
+/* In a signal handler of the thread whose state it is: nothing is allocated or changed. */
+static inline WSGI_UNUSED void wsgi_compat_dump(int descriptor, PyThreadState *state)
+{
+    struct _frame *frame = state->frame;
+    char line[600];
+    int count;
+
+    for (count = 0; frame != NULL && count < WSGI_COMPAT_DUMP_FRAMES; count++) {
+        PyCodeObject *code = frame->f_code;
+        size_t used = (size_t)snprintf(line, sizeof line, "  File \"");
+
+        used += wsgi_compat_dump_text(line + used, 400, code->co_filename);
+        used += (size_t)snprintf(line + used, 48, "\", line %d in ", PyFrame_GetLineNumber(frame));
+        used += wsgi_compat_dump_text(line + used, 100, code->co_name);
+        line[used++] = '\n';
+        if (write(descriptor, line, used) < 0)
+            return;
+        frame = frame->f_back;
+    }
+}
+
+#elif PY_VERSION_HEX < 0x030D0000
+
+/* As faulthandler does it, but for the state that is meant: before 3.12 it would take the one of
+ * another interpreter. */
+PyAPI_FUNC(void) _Py_DumpTraceback(int fd, PyThreadState *tstate);
+#define wsgi_compat_dump _Py_DumpTraceback
+
+#else
+
+#define wsgi_compat_dump(descriptor, state) ((void)(descriptor), (void)(state))
+
+#endif
+
 #endif

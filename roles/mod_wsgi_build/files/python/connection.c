@@ -32,6 +32,8 @@ static struct wsgi_connection *new_entry(struct wsgi_daemon *daemon)
 
     if (connection != NULL) {
         daemon->free_list = connection->next_free;
+        if (daemon->free_list == NULL)
+            daemon->free_last = NULL;
         return connection;
     }
     if (daemon->table_used == WSGI_BOARD_CONNECTIONS)
@@ -43,6 +45,19 @@ static struct wsgi_connection *new_entry(struct wsgi_daemon *daemon)
     __atomic_store_n(&daemon->table[daemon->table_used], connection, __ATOMIC_RELEASE);
     __atomic_store_n(&daemon->table_used, daemon->table_used + 1, __ATOMIC_RELEASE);
     return connection;
+}
+
+/* Behind the others: the marks of its last request stay on the board for as long as they can. */
+static void free_entry(struct wsgi_daemon *daemon, struct wsgi_connection *connection)
+{
+    pthread_mutex_lock(&daemon->table_lock);
+    connection->next_free = NULL;
+    if (daemon->free_last != NULL)
+        daemon->free_last->next_free = connection;
+    else
+        daemon->free_list = connection;
+    daemon->free_last = connection;
+    pthread_mutex_unlock(&daemon->table_lock);
 }
 
 static void clear(struct wsgi_connection *connection)
@@ -66,14 +81,11 @@ struct wsgi_connection *wsgi_connection_open(struct wsgi_daemon *daemon, int des
         return NULL;
     clear(connection);
     connection->descriptor = descriptor;
-    connection->opened = wsgi_clock_steady();
+    connection->opened = connection->rests = wsgi_clock_steady();
     connection->in = malloc(IN_SIZE);
     connection->in_size = IN_SIZE;
     if (connection->in == NULL) {
-        pthread_mutex_lock(&daemon->table_lock);
-        connection->next_free = daemon->free_list;
-        daemon->free_list = connection;
-        pthread_mutex_unlock(&daemon->table_lock);
+        free_entry(daemon, connection);
         return NULL;
     }
     __atomic_fetch_add(&daemon->connections_open, 1, __ATOMIC_ACQ_REL);
@@ -97,13 +109,51 @@ void wsgi_connection_close(struct wsgi_daemon *daemon, struct wsgi_connection *c
         __atomic_fetch_sub(&daemon->connections_new, 1, __ATOMIC_ACQ_REL);
     __atomic_store_n(&connection->mark, mark_of(connection->mark + 4, WSGI_MARK_CLOSED),
                      __ATOMIC_RELEASE);
-    pthread_mutex_lock(&daemon->table_lock);
-    connection->next_free = daemon->free_list;
-    daemon->free_list = connection;
-    pthread_mutex_unlock(&daemon->table_lock);
+    free_entry(daemon, connection);
     if (__atomic_sub_fetch(&daemon->connections_open, 1, __ATOMIC_ACQ_REL) == 0 &&
         __atomic_load_n(&daemon->draining, __ATOMIC_ACQUIRE))
         wsgi_daemon_poke(daemon);
+}
+
+/* The one that has been idle for longest; its tag, or 0 when there is none. A new one, which has
+ * not even said HELLO, is somebody's who waits for the answer to that. */
+static uint64_t longest_idle(struct wsgi_daemon *daemon)
+{
+    uint32_t used = __atomic_load_n(&daemon->table_used, __ATOMIC_ACQUIRE), i;
+    int64_t best = INT64_MAX;
+    uint64_t tag = 0;
+
+    for (i = 0; i < used; i++) {
+        const struct wsgi_connection *connection =
+            __atomic_load_n(&daemon->table[i], __ATOMIC_ACQUIRE);
+        uint32_t word = __atomic_load_n(&connection->mark, __ATOMIC_ACQUIRE);
+        int64_t rests = __atomic_load_n(&connection->rests, __ATOMIC_RELAXED);
+
+        if ((word & 3) == WSGI_MARK_IDLE && rests < best &&
+            __atomic_load_n(&connection->welcomed, __ATOMIC_ACQUIRE)) {
+            best = rests;
+            tag = (uint64_t)(word >> 2) << 32 | i;
+        }
+    }
+    return tag;
+}
+
+int wsgi_connections_shed(struct wsgi_daemon *daemon, int count)
+{
+    struct wsgi_connection *connection;
+    int closed = 0, i;
+
+    for (i = 0; i < count; i++) {
+        uint64_t tag = longest_idle(daemon);
+
+        if (tag == 0)
+            break;
+        if (!wsgi_connection_take(daemon, tag, &connection))
+            continue;
+        wsgi_connection_close(daemon, connection);
+        closed++;
+    }
+    return closed;
 }
 
 uint64_t wsgi_connection_tag(const struct wsgi_connection *connection)
@@ -152,6 +202,7 @@ int wsgi_connection_release(struct wsgi_connection *connection)
     uint32_t owned = mark_of(connection->mark, WSGI_MARK_OWNED);
     uint32_t word = owned;
 
+    __atomic_store_n(&connection->rests, wsgi_clock_steady(), __ATOMIC_RELAXED);
     if (__atomic_compare_exchange_n(&connection->mark, &word, mark_of(word, WSGI_MARK_IDLE), 0,
                                     __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
         return 1;
@@ -537,6 +588,11 @@ ssize_t wsgi_connection_read(struct wsgi_connection *connection, void *buffer, s
         return -1;
     }
     return connection->frame_left > 0 ? read_frame(connection, buffer, size) : 0;
+}
+
+int wsgi_connection_is_left(const struct wsgi_connection *connection)
+{
+    return __atomic_load_n(&connection->ending, __ATOMIC_ACQUIRE);
 }
 
 void wsgi_connection_check(struct wsgi_connection *connection)

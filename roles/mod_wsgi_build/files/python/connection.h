@@ -28,6 +28,7 @@ struct wsgi_connection {
     int descriptor;
     int welcomed;   /* HELLO was fine; atomic, the main thread looks for the ones that never are */
     int64_t opened; /* steady clock, milliseconds */
+    int64_t rests;  /* likewise: idle since; atomic */
     uint32_t sequence; /* of the last request */
 
     /* Bytes received. During a request its frame stays where it is. */
@@ -64,6 +65,9 @@ struct wsgi_connection {
 struct wsgi_connection *wsgi_connection_open(struct wsgi_daemon *daemon, int descriptor);
 /* Owner only. */
 void wsgi_connection_close(struct wsgi_daemon *daemon, struct wsgi_connection *connection);
+/* Closes up to `count` of the idle connections, those that have been so for longest; says how many.
+ * A request that was just sent on one has certainly not begun, and its front knows that. */
+int wsgi_connections_shed(struct wsgi_daemon *daemon, int count);
 /* Before it is taken for that event: the front has closed its end. Data and the end come as one
  * event, and there is no other one. */
 void wsgi_connection_note_end(struct wsgi_daemon *daemon, uint64_t tag);
@@ -94,6 +98,8 @@ void wsgi_connection_end(struct wsgi_connection *connection);
 void wsgi_connection_want(struct wsgi_connection *connection);
 /* Body bytes as struct wsgi_transport.read. */
 ssize_t wsgi_connection_read(struct wsgi_connection *connection, void *buffer, size_t size);
+/* 1: the front has closed its end, nobody waits for an answer. */
+int wsgi_connection_is_left(const struct wsgi_connection *connection);
 /* Looks for CANCEL or end of file without blocking. */
 void wsgi_connection_check(struct wsgi_connection *connection);
 

@@ -16,6 +16,7 @@
 
 struct wsgi_run;
 struct wsgi_script;
+struct wsgi_watch;
 
 /* Text streams whose incomplete last line a thread keeps. */
 enum wsgi_stream { WSGI_STREAM_STDERR, WSGI_STREAM_STDOUT, WSGI_STREAM_ERRORS, WSGI_STREAMS };
@@ -36,7 +37,8 @@ struct wsgi_thread {
     struct wsgi_run *run;   /* request this thread works on, NULL when none */
     PyThreadState **states; /* by wsgi_interp.index, NULL where it has none */
     int state_count;
-    int is_passing; /* lives for one task in one interpreter: see wsgi_interp_attach */
+    int is_passing;           /* lives for one task in one interpreter: see wsgi_interp_attach */
+    struct wsgi_watch *watch; /* of a daemon's worker, else NULL: see monitor.h */
     struct wsgi_line lines[WSGI_STREAMS];
     int note;            /* WSGI_NOTE_* */
     unsigned char *hold; /* small responses wait here until the thread is detached; NULL: taken */
@@ -88,6 +90,8 @@ struct wsgi_interp {
     struct wsgi_hooks hooks;
     pthread_mutex_t load_lock;   /* one script is loaded at a time; never waited for attached */
     struct wsgi_script *scripts; /* scripts loaded at least once, newest first; atomic */
+    int loader;                  /* daemon: tid of the thread that loads one, 0: none; atomic */
+    PyThreadState *loader_state; /* and its thread state */
 };
 
 /* Sub-interpreters a process makes at most: each costs some MiB and is never given back, and with

@@ -22,6 +22,8 @@
 
 struct wsgi_interp;
 struct wsgi_daemon;
+struct wsgi_monitor;
+struct wsgi_stacks;
 
 struct wsgi_preload {
     const char *group;
@@ -121,7 +123,9 @@ struct wsgi_process {
     /* Daemon: makes an interpreter on the main thread on behalf of a worker; NULL: make it on
      * the calling thread. Called detached. */
     struct wsgi_interp *(*delegate_create)(const char *name);
-    struct wsgi_daemon *daemon; /* NULL when embedded */
+    struct wsgi_daemon *daemon; /* NULL when embedded, as the next ones */
+    struct wsgi_monitor *monitor;
+    struct wsgi_stacks *stacks;
 };
 
 extern struct wsgi_process wsgi_process;

@@ -8,6 +8,7 @@
 
 #include "errors.h"
 #include "events.h"
+#include "monitor.h"
 #include "script.h"
 #include "stream.h"
 
@@ -136,7 +137,11 @@ static void call_application(struct wsgi_run *run, PyObject *callable)
         wsgi_error_outcome(run, "preparing the environ for the application");
     } else {
         wsgi_events_started(run, &callable, objects.environ);
+        wsgi_watch_open(run);
+        if (run->transport->called != NULL)
+            run->transport->called(run->context);
         call_with(run, callable, &objects);
+        wsgi_watch_close(run);
         wsgi_events_finished(run);
     }
     end_objects(run, &objects);
@@ -230,6 +235,7 @@ static int run_in_interp(struct wsgi_run *run)
         return WSGI_RUN_DONE;
     }
     run->thread->run = run;
+    wsgi_watch_attached(run);
     take_buffers(run);
     wsgi_interp_name(run->interp, run->call.application_group, run->call.flags);
     result = run_attached(run);
@@ -284,7 +290,9 @@ int wsgi_run_request(const struct wsgi_request *request, const struct wsgi_trans
     if (run.thread->number == 0)
         run.thread->number = __atomic_add_fetch(&wsgi_process.thread_count, 1, __ATOMIC_RELAXED);
     pthread_mutex_init(&run.lock, NULL);
+    wsgi_watch_begin(&run);
     result = run_in_interp(&run);
+    wsgi_watch_end(&run);
     pthread_mutex_destroy(&run.lock);
     return result;
 }

@@ -19,6 +19,7 @@
 
 #include "errors.h"
 #include "hint.h"
+#include "monitor.h"
 #include "run.h"
 #include "stream.h"
 
@@ -461,13 +462,17 @@ static PyObject *load_once(struct wsgi_interp *interp, struct wsgi_script *scrip
 {
     PyObject *module;
 
+    wsgi_watch_load_begin();
     wsgi_script_lock(interp);
     module = loaded_module(script);
     if (module == NULL || module == stale) {
         Py_XDECREF(module);
+        wsgi_watch_loader(interp, 1);
         module = load(interp, script, outcome);
+        wsgi_watch_loader(interp, 0);
     }
     wsgi_script_unlock(interp);
+    wsgi_watch_load_end(module != NULL);
     return module;
 }
 

@@ -21,17 +21,16 @@
 
 #include "../wire/launch.h"
 #include "../wire/logtext.h"
-#include "../wire/why.h"
 #include "connection.h"
 #include "events.h"
 #include "interp.h"
+#include "monitor.h"
 #include "script.h"
 #include "stream.h"
 
 #define LAUNCH_MAX (16 << 20) /* bytes of a launch block */
 #define HELLO_PATIENCE 10000  /* milliseconds until a silent connection is closed */
-#define ORPHAN_PATIENCE 75000 /* milliseconds: another supervisor takes over within 60 s, or none  \
-                               */
+#define ORPHAN_PATIENCE 75000 /* milliseconds: another supervisor comes within 60 s, or none */
 #define LOOK_AGAIN 1000       /* milliseconds between two looks at what nobody tells of */
 #define LOG_RECORDS 4096      /* one write() of the log pipe: PIPE_BUF, so never torn */
 
@@ -77,17 +76,6 @@ static void log_whole_record(const char *head, size_t begin, const char *text, s
     } while (write(STDERR_FILENO, line, used) >= 0 && size > 0);
 }
 
-/* Parts of two records must not mix. A process that the application forked may never get the lock:
- * another thread held it at that moment. */
-static void log_whole_locked(const char *head, size_t begin, const char *text, size_t size)
-{
-    int is_locked = !wsgi_process.forked && pthread_mutex_lock(&wsgi_process.log_lock) == 0;
-
-    log_whole_record(head, begin, text, size);
-    if (is_locked)
-        pthread_mutex_unlock(&wsgi_process.log_lock);
-}
-
 /* Each line is a record of its own. */
 static void log_each_line(const char *head, size_t begin, const char *text, size_t size)
 {
@@ -121,16 +109,20 @@ static void log_each_line(const char *head, size_t begin, const char *text, size
         return;
 }
 
-/* What does not fit the pipe is lost. */
+/* What does not fit the pipe is lost. Lines of two texts do not mix; but a process that the
+ * application forked may never get the lock: another thread held it at that moment. */
 static void log_to_pipe(int level, const char *text, size_t size)
 {
     char head[WSGI_LOG_FILE_MAX + 32];
     size_t begin = record_head(head, sizeof head, level, &text, &size);
+    int is_locked = !wsgi_process.forked && pthread_mutex_lock(&wsgi_process.log_lock) == 0;
 
     if (level & WSGI_LOG_WHOLE)
-        log_whole_locked(head, begin, text, size);
+        log_whole_record(head, begin, text, size);
     else
         log_each_line(head, begin, text, size);
+    if (is_locked)
+        pthread_mutex_unlock(&wsgi_process.log_lock);
 }
 
 static const struct wsgi_host pipe_host = {log_to_pipe};
@@ -160,6 +152,23 @@ void wsgi_daemon_tell(uint32_t type, uint32_t why)
 
     if (send(WSGI_FD_CONTROL, &message, sizeof message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
         wsgi_log(WSGI_LOG_DEBUG, NULL, "the supervisor cannot be told: %s", strerror(errno));
+}
+
+void wsgi_daemon_leave(enum wsgi_why why)
+{
+    struct wsgi_daemon *daemon = wsgi_process.daemon;
+    int none = WSGI_WHY_NONE;
+
+    wsgi_daemon_note(daemon, wsgi_why_reason(why));
+    if (__atomic_compare_exchange_n(&daemon->leaving, &none, (int)why, 0, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_ACQUIRE))
+        wsgi_daemon_tell(WSGI_CONTROL_LEAVING, why);
+    wsgi_daemon_poke(daemon); /* what it waits for may have changed */
+}
+
+void wsgi_daemon_refuse(void)
+{
+    __atomic_store_n(&wsgi_process.daemon->refusing, 1, __ATOMIC_RELEASE);
 }
 
 static int fail(char *error, size_t size, const char *format, ...)
@@ -285,7 +294,12 @@ static int prepare(char *error, size_t error_size)
     if (wsgi_process.settings.title != NULL)
         wsgi_title_set(wsgi_process.settings.title);
     set_locale();
-    return wsgi_process_begin(&pipe_host, 0, error, error_size);
+    if (wsgi_process_begin(&pipe_host, 0, error, error_size) != 0)
+        return -1;
+    if (wsgi_monitor_start((int)wsgi_process.settings.threads) != 0)
+        return fail(error, error_size, "no thread can be made to watch over time-outs: %s",
+                    strerror(errno));
+    return 0;
 }
 
 /* ---- signals ------------------------------------------------------------- */
@@ -304,9 +318,13 @@ static void on_signal(int number)
     if (number == SIGTERM || number == SIGINT) {
         wsgi_daemon_note(daemon, "shutdown_signal");
         __atomic_store_n(&daemon->stop_signal, number, __ATOMIC_RELEASE);
-    } else if (number == SIGUSR1) {
-        wsgi_daemon_note(daemon, "graceful_signal");
-        __atomic_store_n(&daemon->drain_signal, number, __ATOMIC_RELEASE);
+    } else if (number == SIGUSR1 || number == SIGXCPU) {
+        enum wsgi_why why = number == SIGXCPU                            ? WSGI_WHY_CPU_TIME
+                            : wsgi_process.settings.eviction_timeout > 0 ? WSGI_WHY_EVICTION
+                                                                         : WSGI_WHY_GRACEFUL;
+
+        wsgi_daemon_note(daemon, wsgi_why_reason(why));
+        __atomic_store_n(&daemon->leave_signal, (int)why, __ATOMIC_RELEASE);
     } else {
         wsgi_dispatch_signal(daemon, number);
     }
@@ -318,7 +336,7 @@ static void on_signal(int number)
  * would inherit an ignored signal. */
 static void catch_signals(void)
 {
-    static const int numbers[] = {SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGHUP};
+    static const int numbers[] = {SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGHUP, SIGXCPU};
     struct sigaction action;
     size_t i;
 
@@ -457,14 +475,24 @@ static int take_control(struct wsgi_daemon *daemon)
     return 1;
 }
 
-/* A connection outlives its request, so none left means that nothing is active either. */
+/* Nobody else counts the time of a drain then. */
+static int has_drained_for_long(const struct wsgi_daemon *daemon)
+{
+    int64_t limit = wsgi_process.settings.graceful_timeout * 1000;
+
+    return daemon->orphaned != 0 && limit > 0 && wsgi_clock_steady() >= daemon->orphaned + limit;
+}
+
+/* A connection outlives its request, so none left means that nothing is active either. Requests
+ * that are over all their time are not waited for. */
 static int has_drained(struct wsgi_daemon *daemon)
 {
     if (daemon->orphaned && wsgi_process.settings.server_pid > 0 &&
         wsgi_clock_steady() - daemon->orphaned < ORPHAN_PATIENCE)
         return 0;
     return __atomic_load_n(&daemon->draining, __ATOMIC_ACQUIRE) &&
-           __atomic_load_n(&daemon->connections_open, __ATOMIC_ACQUIRE) == 0;
+           (__atomic_load_n(&daemon->connections_open, __ATOMIC_ACQUIRE) <= wsgi_monitor_stuck() ||
+            has_drained_for_long(daemon));
 }
 
 /* Waits once, does what there is to do. */
@@ -472,19 +500,25 @@ static void wait_once(struct wsgi_daemon *daemon, int *control)
 {
     struct pollfd waits[2] = {{daemon->wake_main, POLLIN, 0}, {*control, POLLIN, 0}};
     int busy = __atomic_load_n(&daemon->connections_new, __ATOMIC_ACQUIRE) > 0 ||
-               __atomic_load_n(&daemon->accept_stalled, __ATOMIC_ACQUIRE);
+               __atomic_load_n(&daemon->accept_stalled, __ATOMIC_ACQUIRE) || daemon->orphaned != 0;
+    int why;
     uint64_t count;
 
     look_after_httpd(daemon);
-    if (poll(waits, 2, busy || daemon->orphaned ? LOOK_AGAIN : -1) < 0)
+    if (poll(waits, 2, busy ? LOOK_AGAIN : -1) < 0)
         return;
     if (waits[0].revents && read(daemon->wake_main, &count, sizeof count) < 0)
         return;
     if (waits[1].revents && !take_control(daemon))
         *control = -1;
     /* It serves on until another one is ready; then the supervisor tells it to drain. */
-    if (__atomic_exchange_n(&daemon->drain_signal, 0, __ATOMIC_ACQ_REL))
-        wsgi_daemon_tell(WSGI_CONTROL_LEAVING, WSGI_WHY_GRACEFUL);
+    why = __atomic_exchange_n(&daemon->leave_signal, 0, __ATOMIC_ACQ_REL);
+    if (why == WSGI_WHY_CPU_TIME && !__atomic_exchange_n(&daemon->cpu_told, 1, __ATOMIC_ACQ_REL))
+        wsgi_log(WSGI_LOG_WARNING, NULL,
+                 "Process has used its cpu-time-limit of %lld s, it is replaced.",
+                 (long long)wsgi_process.settings.cpu_time_limit);
+    if (why != WSGI_WHY_NONE)
+        wsgi_daemon_leave((enum wsgi_why)why);
     fill_order(daemon);
     wsgi_dispatch_begin(daemon);
     if (busy) {
@@ -494,33 +528,6 @@ static void wait_once(struct wsgi_daemon *daemon, int *control)
 }
 
 /* ---- end ----------------------------------------------------------------- */
-
-/* Ends the process when its end takes too long, whatever holds it up: Python is not needed here. */
-static void *watchdog(void *argument)
-{
-    int64_t seconds = wsgi_process.settings.shutdown_timeout;
-    struct timespec left = {(time_t)seconds, 0};
-
-    (void)argument;
-    while (nanosleep(&left, &left) != 0 && errno == EINTR)
-        continue;
-    wsgi_log(WSGI_LOG_ERR, NULL,
-             "Process did not end within shutdown-timeout of %lld s, it is ended now.",
-             (long long)seconds);
-    _exit(WSGI_EXIT_LATE);
-}
-
-static void start_watchdog(void)
-{
-    pthread_t thread;
-
-    if (wsgi_process.settings.shutdown_timeout <= 0)
-        return;
-    if (pthread_create(&thread, NULL, watchdog, NULL) == 0)
-        pthread_detach(thread);
-    else
-        wsgi_log(WSGI_LOG_WARNING, NULL, "no thread can be made to watch over the end");
-}
 
 static void stop_workers(struct wsgi_daemon *daemon)
 {
@@ -550,24 +557,29 @@ static void tell_stopping(struct wsgi_daemon *daemon)
     wsgi_events_stopping(reason != NULL ? reason : "");
 }
 
-/* Detached. Until nothing runs any more. */
-static void run_until_end(struct wsgi_daemon *daemon)
+/* Detached. Until nothing runs any more. 0: but requests that are over all their time. */
+static int run_until_end(struct wsgi_daemon *daemon)
 {
-    int control = WSGI_FD_CONTROL;
+    int control = WSGI_FD_CONTROL, is_whole;
 
     while (!__atomic_load_n(&daemon->stop_signal, __ATOMIC_ACQUIRE) && !has_drained(daemon))
         wait_once(daemon, &control);
     wsgi_log(WSGI_LOG_INFO, NULL, "Process ends.");
-    start_watchdog();
+    wsgi_monitor_ending();
     while (!wsgi_dispatch_end(daemon))
         wait_once(daemon, &control);
     tell_stopping(daemon);
     stop_workers(daemon);
-    while (__atomic_load_n(&daemon->workers_left, __ATOMIC_ACQUIRE) > 0)
+    while (__atomic_load_n(&daemon->workers_left, __ATOMIC_ACQUIRE) > wsgi_monitor_stuck())
         wait_once(daemon, &control);
-    wsgi_workers_join(daemon);
+    is_whole = __atomic_load_n(&daemon->workers_left, __ATOMIC_ACQUIRE) == 0;
+    if (is_whole)
+        wsgi_workers_join(daemon);
+    while (!wsgi_helper_end())
+        wait_once(daemon, &control);
     tell_stopping(daemon); /* in interpreters that a last request made */
     close_connections(daemon);
+    return is_whole;
 }
 
 static int start_work(struct wsgi_daemon *daemon)
@@ -587,10 +599,12 @@ static int start_work(struct wsgi_daemon *daemon)
         watch(daemon, daemon->listener, EPOLLIN | EPOLLET, WSGI_TAG_LISTENER) != 0)
         return -1;
     wsgi_daemon_tell(WSGI_CONTROL_READY, 0);
+    wsgi_monitor_ready();
     return 0;
 }
 
-/* Attached. A thread of the application outlives its interpreter: Python's own end would abort. */
+/* Attached. A thread of the application, or one that serves a request which does not end, outlives
+ * its interpreter: Python's own end would abort. */
 static void leave_without_finalising(void)
 {
     wsgi_interp_run_exit_hooks();
@@ -613,7 +627,7 @@ PyObject *wsgi_serve(PyObject *module, PyObject *unused)
 {
     struct wsgi_daemon *daemon;
     char error[512] = "";
-    int result;
+    int result, is_whole = 1;
 
     (void)module;
     (void)unused;
@@ -625,14 +639,14 @@ PyObject *wsgi_serve(PyObject *module, PyObject *unused)
     wsgi_process.main_state = PyEval_SaveThread();
     result = start_work(daemon);
     if (result == 0)
-        run_until_end(daemon);
+        is_whole = run_until_end(daemon);
     wsgi_thread_end();
     PyEval_RestoreThread(wsgi_process.main_state);
     if (result != 0)
         return refuse("no worker can be made");
     if (wsgi_process.settings.flags & WSGI_PROCESS_KEEP_INTERPRETERS)
         _exit(0); /* WSGIDestroyInterpreter Off */
-    if (wsgi_interp_end_all() != 0)
+    if (wsgi_interp_end_all() != 0 || !is_whole)
         leave_without_finalising();
     Py_RETURN_NONE;
 }

@@ -10,6 +10,7 @@
 
 #include "../wire/board.h"
 #include "../wire/frame.h"
+#include "../wire/why.h"
 
 struct wsgi_connection;
 
@@ -22,15 +23,18 @@ struct wsgi_daemon {
     int wake_main;    /* eventfd: counts changed, a worker ended, an order was placed */
     int stopping;     /* workers take nothing new */
     int draining;
-    int64_t orphaned;   /* steady clock: since then there is no supervisor; 0: there is one */
+    int64_t orphaned;   /* steady clock: since when there is no supervisor, 0: there is one */
     int accept_stalled; /* accept() ran out of descriptors: the main thread tries again */
     int reload_told;
+    int refusing;       /* a request cannot be served here any more: another process takes it */
+    int leaving;        /* enum wsgi_why that the supervisor was told, 0: none; atomic */
     int spent;          /* it has served maximum-requests, which the supervisor knows */
     const char *reason; /* why this process ends: the first one that was noted; atomic */
     int connections_open;
     int connections_new; /* of these, the ones that have not said HELLO yet */
     int stop_signal;     /* set by the signal handler */
-    int drain_signal;
+    int leave_signal;    /* likewise: enum wsgi_why */
+    int cpu_told;
 
     /* SIGHUP and SIGUSR2: the handler writes a byte, the dispatcher reads it. It is started by the
      * first signal. */
@@ -46,7 +50,9 @@ struct wsgi_daemon {
     pthread_mutex_t table_lock;
     struct wsgi_connection *table[WSGI_BOARD_CONNECTIONS]; /* made at first use, never freed */
     uint32_t table_used;                                   /* entries of `table` made so far */
-    struct wsgi_connection *free_list;
+    struct wsgi_connection *free_list;                     /* first in, first out */
+    struct wsgi_connection *free_last;
+    int connections_most; /* from here on idle ones are closed for new ones */
 
     /* An interpreter a worker wants; guarded by order_lock, one at a time (create_lock). */
     pthread_mutex_t order_lock;
@@ -79,8 +85,12 @@ void wsgi_workers_join(struct wsgi_daemon *daemon);
 void wsgi_daemon_poke(struct wsgi_daemon *daemon);
 /* Why this process will end, as mod_wsgi.shutdown_reason; what was noted first stays. */
 void wsgi_daemon_note(struct wsgi_daemon *daemon, const char *reason);
-/* Tells the supervisor something (enum wsgi_control_type). */
-/* `why` as enum wsgi_why, for LEAVING. */
+/* This process is to be replaced: notes and tells why, once. It serves until it is told to drain.
+ * Async-signal-unsafe; any thread. */
+void wsgi_daemon_leave(enum wsgi_why why);
+/* From now on requests are left to other processes: here they could only wait. */
+void wsgi_daemon_refuse(void);
+/* Tells the supervisor something (enum wsgi_control_type); `why` as enum wsgi_why, else 0. */
 void wsgi_daemon_tell(uint32_t type, uint32_t why);
 
 /* title.c */

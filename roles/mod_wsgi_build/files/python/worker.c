@@ -21,9 +21,11 @@
 #include "../wire/why.h"
 #include "connection.h"
 #include "interp.h"
+#include "monitor.h"
 #include "run.h"
 #include "stream.h"
 
+#define SHED_SHARE 16 /* one in so many connections is closed when there are too many */
 #define STACK_SIZE ((size_t)8 << 20)
 
 /* One request on a connection: the context of the transport. */
@@ -32,6 +34,7 @@ struct exchange {
     struct wsgi_connection *connection;
     unsigned refusals;
     int started;
+    const struct wsgi_watch *watch;
 };
 
 /* ---- transport ----------------------------------------------------------- */
@@ -49,7 +52,10 @@ static int refuse_gone(void)
 
 static ssize_t read_body(void *context, void *buffer, size_t size)
 {
-    return wsgi_connection_read(((struct exchange *)context)->connection, buffer, size);
+    const struct exchange *exchange = context;
+
+    wsgi_watch_activity(exchange->watch);
+    return wsgi_connection_read(exchange->connection, buffer, size);
 }
 
 static void want_body(void *context)
@@ -73,6 +79,7 @@ static int send_data(void *context, const void *data, size_t size, unsigned flag
     struct wsgi_connection *connection = ((struct exchange *)context)->connection;
     int flush = (flags & WSGI_SEND_FLUSH) != 0;
 
+    wsgi_watch_activity(((struct exchange *)context)->watch);
     if (is_gone(connection) || wsgi_connection_data(connection, data, size, flush) != 0)
         return refuse_gone();
     /* An endless response to a client that has left is found out about here. */
@@ -85,6 +92,7 @@ static int send_file(void *context, int descriptor, uint64_t offset, uint64_t le
 {
     struct wsgi_connection *connection = ((struct exchange *)context)->connection;
 
+    wsgi_watch_activity(((struct exchange *)context)->watch);
     if (is_gone(connection) || wsgi_connection_file(connection, descriptor, offset, length) != 0)
         return refuse_gone();
     return 0;
@@ -131,6 +139,14 @@ static void started(void *context)
     wsgi_board_start(exchange->daemon->board, connection->index, connection->sequence);
 }
 
+static void called(void *context)
+{
+    struct exchange *exchange = context;
+
+    wsgi_board_call(exchange->daemon->board, exchange->connection->index,
+                    exchange->connection->sequence);
+}
+
 static unsigned refusals(void *context)
 {
     return ((struct exchange *)context)->refusals;
@@ -146,6 +162,7 @@ static const struct wsgi_transport frame_transport = {
     .log = log_record,
     .client_gone = client_gone,
     .started = started,
+    .called = called,
     .refusals = refusals,
 };
 
@@ -216,10 +233,9 @@ static void tell_if_spent(struct wsgi_daemon *daemon)
         __atomic_load_n(&daemon->board->requests, __ATOMIC_RELAXED) < (uint64_t)limit ||
         __atomic_exchange_n(&daemon->spent, 1, __ATOMIC_ACQ_REL))
         return;
-    wsgi_daemon_note(daemon, "maximum_requests");
     wsgi_log(WSGI_LOG_INFO, NULL, "Process has served its maximum of %lld requests.",
              (long long)limit);
-    wsgi_daemon_tell(WSGI_CONTROL_LEAVING, WSGI_WHY_MAXIMUM_REQUESTS);
+    wsgi_daemon_leave(WSGI_WHY_MAXIMUM_REQUESTS);
 }
 
 /* A process that is for one request takes no second one. With a higher maximum it serves on until
@@ -227,6 +243,7 @@ static void tell_if_spent(struct wsgi_daemon *daemon)
 static int takes_nothing_new(struct wsgi_daemon *daemon)
 {
     return __atomic_load_n(&daemon->stopping, __ATOMIC_ACQUIRE) ||
+           __atomic_load_n(&daemon->refusing, __ATOMIC_ACQUIRE) ||
            (wsgi_process.settings.maximum_requests == 1 &&
             __atomic_load_n(&daemon->spent, __ATOMIC_ACQUIRE));
 }
@@ -234,7 +251,9 @@ static int takes_nothing_new(struct wsgi_daemon *daemon)
 static int run_request(struct wsgi_daemon *daemon, struct wsgi_connection *connection,
                        const struct wsgi_request *request, unsigned refused)
 {
-    struct exchange exchange = {daemon, connection, refused, 0};
+    const struct wsgi_thread *thread = wsgi_thread_self();
+    struct exchange exchange = {daemon, connection, refused, 0,
+                                thread != NULL ? thread->watch : NULL};
     struct wsgi_outcome outcome;
     int result = wsgi_run_request(request, &frame_transport, &exchange, &outcome);
 
@@ -259,6 +278,8 @@ static int serve_request(struct wsgi_daemon *daemon, struct wsgi_connection *con
         reject(connection, frame->sequence, WSGI_REJECT_DRAINING);
         return -1;
     }
+    if (wsgi_connection_is_left(connection))
+        return -1; /* the client left, or lost its patience, before the request began */
     payload = wsgi_connection_begin(connection, frame);
     if (payload == NULL)
         return -1;
@@ -301,6 +322,7 @@ static int welcome(struct wsgi_daemon *daemon, struct wsgi_connection *connectio
     connection->welcomed = 1;
     wsgi_board_start(daemon->board, connection->index, 0); /* the last user's marks go */
     wsgi_board_end(daemon->board, connection->index, 0);
+    wsgi_board_call(daemon->board, connection->index, 0);
     __atomic_fetch_sub(&daemon->connections_new, 1, __ATOMIC_ACQ_REL);
     if (wsgi_connection_put(connection, &answer, NULL) != 0)
         return -1;
@@ -387,6 +409,8 @@ static void admit(struct wsgi_daemon *daemon, int descriptor)
         return;
     }
     take_buffer_size(daemon->listener, descriptor);
+    if (__atomic_load_n(&daemon->connections_open, __ATOMIC_ACQUIRE) >= daemon->connections_most)
+        wsgi_connections_shed(daemon, daemon->connections_most / SHED_SHARE);
     connection = wsgi_connection_open(daemon, descriptor);
     if (connection == NULL) {
         refuse_full(descriptor);
@@ -401,6 +425,18 @@ static void admit(struct wsgi_daemon *daemon, int descriptor)
     }
 }
 
+/* 1 when there are descriptors again: those of connections that nobody uses. */
+static int make_way(struct wsgi_daemon *daemon, int problem)
+{
+    int open = __atomic_load_n(&daemon->connections_open, __ATOMIC_ACQUIRE);
+    int closed = 0;
+
+    if (problem == EMFILE || problem == ENFILE)
+        closed = wsgi_connections_shed(daemon, open / SHED_SHARE + 1);
+    errno = problem;
+    return closed > 0;
+}
+
 /* The listener is edge-triggered too: until nothing is left. */
 static void accept_all(struct wsgi_daemon *daemon)
 {
@@ -410,7 +446,7 @@ static void accept_all(struct wsgi_daemon *daemon)
         descriptor = accept4(daemon->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (descriptor >= 0)
             admit(daemon, descriptor);
-        else if (errno != EINTR && errno != ECONNABORTED)
+        else if (errno != EINTR && errno != ECONNABORTED && !make_way(daemon, errno))
             break;
     }
     if (errno != EAGAIN)
@@ -457,6 +493,7 @@ static void *worker(void *argument)
     struct wsgi_daemon *daemon = argument;
     unsigned char *out = malloc(WSGI_OUT_SIZE);
 
+    wsgi_watch_take();
     if (out != NULL)
         work(daemon, out);
     else
@@ -483,10 +520,24 @@ static size_t stack_size(void)
     return (size_t)limit.rlim_cur;
 }
 
+/* Half of what this process may open, the rest is the application's; and room in the table for
+ * those that are refused in words. */
+static int most_connections(int workers)
+{
+    struct rlimit limit;
+    int most = WSGI_BOARD_CONNECTIONS - 64;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur / 2 < (rlim_t)most)
+        most = (int)(limit.rlim_cur / 2);
+    return most > workers ? most : workers;
+}
+
 int wsgi_workers_start(struct wsgi_daemon *daemon, int count)
 {
     pthread_attr_t attributes;
     int result = 0;
+
+    daemon->connections_most = most_connections(count);
 
     daemon->workers = calloc((size_t)count, sizeof *daemon->workers);
     if (daemon->workers == NULL)

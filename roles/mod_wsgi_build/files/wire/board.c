@@ -17,6 +17,12 @@ void wsgi_board_start(struct wsgi_board *board, uint32_t connection, uint32_t se
         __atomic_store_n(&board->started[connection], sequence, __ATOMIC_RELEASE);
 }
 
+void wsgi_board_call(struct wsgi_board *board, uint32_t connection, uint32_t sequence)
+{
+    if (connection < WSGI_BOARD_CONNECTIONS)
+        __atomic_store_n(&board->called[connection], sequence, __ATOMIC_RELEASE);
+}
+
 void wsgi_board_end(struct wsgi_board *board, uint32_t connection, uint32_t sequence)
 {
     if (connection < WSGI_BOARD_CONNECTIONS)
@@ -37,6 +43,14 @@ int wsgi_board_started(const struct wsgi_board *board, uint32_t epoch, uint32_t 
     if (!is_about(board, epoch, connection))
         return 1;
     return __atomic_load_n(&board->started[connection], __ATOMIC_ACQUIRE) == sequence;
+}
+
+int wsgi_board_called(const struct wsgi_board *board, uint32_t epoch, uint32_t connection,
+                      uint32_t sequence)
+{
+    if (!is_about(board, epoch, connection))
+        return 1;
+    return __atomic_load_n(&board->called[connection], __ATOMIC_ACQUIRE) == sequence;
 }
 
 int wsgi_board_is_busy(const struct wsgi_board *board, uint32_t epoch, uint32_t connection)

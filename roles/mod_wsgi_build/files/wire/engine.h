@@ -59,6 +59,8 @@ struct wsgi_transport {
     /* Daemon mode: called once, just before Python is entered for the request; after it the
      * request counts as started. NULL when embedded. */
     void (*started)(void *context);
+    /* The script is loaded, the application is about to be called. NULL when embedded. */
+    void (*called)(void *context);
     /* Daemon mode: how many processes did not take the request before this one. NULL when
      * embedded. */
     unsigned (*refusals)(void *context);

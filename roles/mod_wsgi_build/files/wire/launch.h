@@ -61,5 +61,7 @@ struct wsgi_control {
  * it serves with. 71 to 74 are taken. */
 #define WSGI_EXIT_LATE 70
 #define WSGI_EXIT_LOST 75
+/* And of one whose scripts were not loaded within startup-timeout, before it was ready. */
+#define WSGI_EXIT_STARTUP 76
 
 #endif

@@ -49,6 +49,7 @@ enum wsgi_code {
     WSGI_CODE_GROUP_NO_SCRIPT = 58,
     WSGI_CODE_GROUP_USER_WITHOUT = 59, /* the user is in no group at all */
     WSGI_CODE_GROUP_DENIED = 60,
+    WSGI_CODE_QUEUE_TIMEOUT = 84, /* no worker within queue-timeout -> 504 */
     WSGI_CODE_DISPATCH_INTERPRETER = 86,
     WSGI_CODE_INTERPRETER_UNAVAILABLE = 87,
     WSGI_CODE_CALLABLE_MISSING = 89,
@@ -58,6 +59,7 @@ enum wsgi_code {
     WSGI_CODE_RETRIES_EXHAUSTED = 116, /* no daemon could be reached in time -> 503 */
     WSGI_CODE_CONNECT_FAILED = 117,    /* connect error -> 503 */
     WSGI_CODE_EVENT_RAISED = 112,      /* a callback of mod_wsgi.subscribe_...() failed; ignored */
+    WSGI_CODE_BODY_STALLED = 119,      /* the daemon sent nothing more of its answer: cut */
     WSGI_CODE_BODY_READ_FAILED = 126,  /* client body: 408 on time-out, else 400/413/500 */
     WSGI_CODE_EXECCGI_OFF = 134,
     WSGI_CODE_SCRIPT_NOT_FOUND = 135,
@@ -99,6 +101,11 @@ enum wsgi_code {
     WSGI_CODE_RELOAD_REQUIRED = 1021,   /* reload_required() raised */
     WSGI_CODE_EXTENSION_REFUSES = 1022, /* the hint about sub-interpreters */
     WSGI_CODE_REQUEST_TIMEOUT = 1030,   /* mod_wsgi.RequestTimeout ended it -> 504 */
+    WSGI_CODE_REQUEST_STUCK = 1031,     /* over request-timeout; its process is replaced */
+    WSGI_CODE_STARTUP_TIMEOUT = 1032,   /* no script was loaded in time */
+    WSGI_CODE_DEADLOCK = 1033,          /* the GIL could not be had */
+    WSGI_CODE_SHUTDOWN_TIMEOUT = 1034,  /* the process did not end in time */
+    WSGI_CODE_REQUEST_OVERDUE = 1031,   /* request-timeout is over: 504, or cut */
     WSGI_CODE_OUTPUT_FAILED = 1040      /* an output filter, or a file that became shorter: cut */
 };
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The clients of one phase: a process for each site that is loaded."""
+"""The clients of one phase, processes of their own."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class Fleet:
     clients: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def start(self) -> None:
-        """One process for each site."""
-        for site in dict.fromkeys(stream["site"] for stream in self.wanted):
+        """One process for the application and its control, so that they are asked at the same times; one for the rest."""
+        for sites in (("app", "static", "long"), ("other", "embedded")):
             client = subprocess.Popen(
                 [sys.executable, "-B", "-I", str(PROGRAM)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
             )
@@ -49,7 +49,7 @@ class Fleet:
             order = Order(
                 port=self.port,
                 prefix=self.prefix,
-                streams=[stream for stream in self.wanted if stream["site"] == site],
+                streams=[stream for stream in self.wanted if stream["site"] in sites],
                 seconds=self.seconds,
                 count=LIMIT_COUNT,
                 patience=self.patience,

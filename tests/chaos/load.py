@@ -23,6 +23,7 @@ import asyncio
 import contextlib
 import json
 import os
+import select
 import sys
 import time
 
@@ -127,9 +128,13 @@ class Link(asyncio.Protocol):
         return self.body >= 0 and self.wanted >= 0 and len(self.buffer) >= self.body + self.wanted
 
     def is_idle(self) -> bool:
-        """Whether another request may be sent."""
+        """Whether another request may be sent: the kernel is asked, for the loop may be late."""
         assert self.transport
-        return not self.ended and not self.buffer and not self.transport.is_closing()
+        if self.ended or self.buffer or self.transport.is_closing():
+            return False
+        look = select.poll()
+        look.register(self.transport.get_extra_info("socket"), select.POLLIN | select.POLLRDHUP)
+        return not look.poll(0)
 
     def close(self) -> None:
         """Gone."""

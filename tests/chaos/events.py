@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import re
@@ -12,6 +13,7 @@ import time
 from dataclasses import dataclass
 
 from harness import processes, wait_until
+from harness.calls import Call
 
 from chaos.builds import Builds
 from chaos.site import GRACE, Site, scarcity
@@ -212,34 +214,38 @@ def has_fresh(site: Site, former: list[int]) -> bool:
     return len(set(site.daemons("app")) - set(former)) >= 2
 
 
-def engines(site: Site) -> set[str]:
-    """Fingerprints of the engines that the group's processes have loaded."""
-    found = set()
-    for pid in site.daemons("app"):
-        try:
-            found.update(ENGINE.findall(processes.maps(pid)))
-        except OSError:
-            continue
-    return found
+def engine_of(pid: int) -> str:
+    """Fingerprint of the engine that a process has loaded; "" when it has ended or has none yet."""
+    with contextlib.suppress(OSError):
+        return "".join(sorted(set(ENGINE.findall(processes.maps(pid)))))
+    return ""
 
 
 def runs_engine(site: Site, wanted: str) -> bool:
-    """Whether any process has that engine."""
-    return wanted in engines(site)
+    """Whether any process of the group has that engine."""
+    return any(engine_of(pid) == wanted for pid in site.daemons("app"))
 
 
 def upgrade(scene: Scene) -> None:
-    """Another build into the same directory, a graceful restart; and back."""
+    """Another build into the same directory, a graceful restart; and back. A request runs through each."""
     assert scene.builds
     for number in (1, 0):
-        former, wanted = scene.builds.current(), scene.builds.install(number)
-        restart_gracefully(scene)
-        wait_until(functools.partial(runs_engine, scene.site, wanted), f"a process runs the engine {wanted}", 30)
-        both = engines(scene.site) >= {former, wanted}
-        scene.notes.append(
-            f"{former} to {wanted}{', for a while both engines served' if both else ', the old one was gone at once'}"
-        )
-        time.sleep(1)
+        gate = scene.site.server.layout.scratch / f"gate-{number}"
+        former = scene.builds.current()
+        call = Call(scene.site.server, f"/app?id=held-{number}&gate={gate}")
+        pid = wait_until(functools.partial(scene.site.pid_of, f"held-{number}"), "a request is held")
+        wanted = scene.builds.install(number)
+        try:
+            restart_gracefully(scene)
+            wait_until(functools.partial(runs_engine, scene.site, wanted), f"a process runs the engine {wanted}", 30)
+            if engine_of(pid) != former:
+                scene.faults.append(f"process {pid} began with the engine {former} and has {engine_of(pid) or 'gone'}")
+        finally:
+            gate.touch()
+        if call.result().status != 200:
+            scene.faults.append(f"the request that was held through the upgrade got {call.result().status}")
+        scene.notes.append(f"engine {former} to {wanted}: both served, the request that began before ended after it")
+        time.sleep(0.5)
 
 
 def starve_daemons(scene: Scene) -> None:

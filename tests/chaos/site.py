@@ -170,6 +170,11 @@ class Site:
                 found.append(Execution(name, int(pid), version))
         return found
 
+    def pid_of(self, name: str) -> int:
+        """The process that executed one of our own requests, 0 before it has begun."""
+        found = re.search(rf"^{re.escape(name)} (\d+) ", self.journal.read_text(), re.M)
+        return int(found.group(1)) if found else 0
+
     # ---- processes -------------------------------------------------------------------------
 
     def family(self) -> dict[int, str]:

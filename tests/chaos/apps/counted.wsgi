@@ -33,6 +33,8 @@ def application(environ, start_response):
     os.write(JOURNAL_FD, f"{name} {os.getpid()} {VERSION}\n".encode())
     if "hoard" in asked:
         hoard(float(asked["hoard"][0]))
+    while "gate" in asked and not os.path.exists(asked["gate"][0]):
+        time.sleep(0.01)
     time.sleep(float(asked.get("ms", ["0"])[0]) / 1000)
     body = f"{name}\n".encode()
     headers = [

@@ -23,7 +23,7 @@ IGNORE_ACTIVITY = 0x20
 REPORT = "WSGI1031"
 
 # What a request does until the test lets it go: it waits at a named pipe, each in another way.
-STUCK = '''
+STUCK = """
 import ctypes
 import faulthandler
 import os
@@ -104,7 +104,7 @@ def application(environ, start_response):
     globals()[name](argument)
     start_response("200 OK", [])
     return [b"finished"]
-'''
+"""
 
 
 @pytest.fixture
@@ -263,7 +263,7 @@ def test_request_timeout_is_raised(host: Host, stuck: Path, group: str, word: st
         assert_fine(get(front, stuck, "quick", "", group))
     report = report_of(daemon, "mod_wsgi.RequestTimeout is raised in it")
     assert "request abc123" in report[0]
-    assert word in report[1] + report[2]
+    assert word in "".join(report[1:])
     assert REPORT not in daemon.log
     assert nothing_said(daemon, 0.2)
     assert daemon.stop() == 0, daemon.log
@@ -314,7 +314,7 @@ def test_an_interrupt_never_hits_another_request(host: Host, stuck: Path, group:
                 for _ in range(10):
                     assert_fine(get(front, stuck, "quick", "", group))
     assert sum(seen.values()) == 24
-    assert seen[0] and seen[1030], f"the moment was not met: {seen}"
+    assert all(seen.values()), f"the moment was not met: {seen}"
     assert daemon.stop() == 0, daemon.log
 
 
@@ -588,8 +588,8 @@ def test_idle_means_asleep(host: Host, stuck: Path) -> None:
 
     with daemon.front() as front:
         assert_fine(get(front, stuck, "quick", ""))
-        before = switches()
-        time.sleep(1.5)
-        assert switches() == before
-
-
+        until = time.monotonic() + 20
+        before = -1
+        while before != (before := switches()):
+            time.sleep(1.5)
+            assert time.monotonic() < until, "something ticks"

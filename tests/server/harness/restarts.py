@@ -69,6 +69,14 @@ def settle(server: Server) -> None:
     wait_until(lambda: supervisors(server) == [parent_of(answering(server))], "one generation is left", 60)
 
 
+def expect_cut(server: Server, count: int = 1) -> None:
+    """Declares the lines of requests that were cut with their process: each has one, the process may show its stacks."""
+    server.expect("WSGI0146: ", count)
+    server.allow("WSGI1034: |wsgi:error.*(Process did not end within|The main thread|A thread )|wsgi:error.*  File ")
+    codes = {number for log in server.all_logs() for number in log.codes()}
+    assert codes <= {146, 1034}, codes
+
+
 def restart_often(server: Server, count: int, every: int, tell: Callable[[Sample], None]) -> list[Sample]:
     """So many graceful restarts, each seen by a request; a sample at the begin and after each `every`."""
     samples = []

@@ -255,6 +255,11 @@ static int wait_for_permit(struct errand *errand)
     errand->visit.limit = room_for(slots, is_ready);
     wsgi_slots_free_ended(slots);
     answer = wsgi_room_enter(slots, &errand->visit, &errand->permit);
+    if (answer == WSGI_ROOM_WAITING && APLOGrdebug(errand->r)) {
+        ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, errand->r,
+                      "daemon group '%s': the request waits for a worker, %d before it",
+                      errand->group->name, wsgi_room_rank(slots, &errand->visit));
+    }
     while (answer == WSGI_ROOM_WAITING) {
         if (out_of_patience(errand) ||
             (wsgi_client_left(errand->r) && left_the_queue(errand) < 0)) {

@@ -9,6 +9,7 @@
 #include "probe.h"
 #include "python.h"
 #include "resolve.h"
+#include "timeouts.h"
 #include "slots.h"
 
 #include "apr_strings.h"
@@ -274,6 +275,7 @@ int wsgi_facts_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pte
     wsgi_binding_find(pconf, main_server);
     find_out(pconf, settings);
     note_without_effect(pconf, settings);
+    wsgi_timeouts_doubt(pconf, main_server);
     if (!testing)
         return OK;
     wsgi_resolve_doubts(pconf, main_server);

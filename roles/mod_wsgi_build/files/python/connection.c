@@ -164,12 +164,16 @@ uint64_t wsgi_connection_tag(const struct wsgi_connection *connection)
 
 void wsgi_connection_note_end(struct wsgi_daemon *daemon, uint64_t tag)
 {
+    struct wsgi_connection *connection;
     uint32_t index = (uint32_t)tag;
 
-    /* Another connection may be there by now: it only looks once more than it has to. */
-    if (index < __atomic_load_n(&daemon->table_used, __ATOMIC_ACQUIRE))
-        __atomic_store_n(&__atomic_load_n(&daemon->table[index], __ATOMIC_ACQUIRE)->ending, 1,
-                         __ATOMIC_RELEASE);
+    if (index >= __atomic_load_n(&daemon->table_used, __ATOMIC_ACQUIRE))
+        return;
+    connection = __atomic_load_n(&daemon->table[index], __ATOMIC_ACQUIRE);
+    /* Should another one be there just now, it is closed before a request begins, and its front
+     * takes the next. */
+    if (wsgi_connection_tag(connection) == tag)
+        __atomic_store_n(&connection->ending, 1, __ATOMIC_RELEASE);
 }
 
 int wsgi_connection_take(struct wsgi_daemon *daemon, uint64_t tag,

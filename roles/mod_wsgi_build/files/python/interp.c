@@ -443,6 +443,7 @@ static int end_interp(struct wsgi_interp *interp, PyThreadState *main_state)
     int ended = 0;
 
     PyThreadState_Swap(interp->home);
+    __atomic_store_n(&wsgi_process.swapped, interp->home, __ATOMIC_RELEASE);
     end_threads();
     if (has_other_threads(interp)) {
         wsgi_interp_run_exit_hooks();
@@ -454,6 +455,7 @@ static int end_interp(struct wsgi_interp *interp, PyThreadState *main_state)
         Py_EndInterpreter(interp->home);
         ended = 1;
     }
+    __atomic_store_n(&wsgi_process.swapped, NULL, __ATOMIC_RELEASE);
     PyThreadState_Swap(main_state);
     return ended ? 0 : -1;
 }

@@ -267,6 +267,24 @@ static int64_t check_request(struct wsgi_monitor *monitor, struct wsgi_watch *wa
     return next;
 }
 
+/* Requests that this process cannot serve any more: nothing waits for these, either. */
+static void give_up(struct wsgi_monitor *monitor, int only_loading)
+{
+    int i;
+
+    wsgi_daemon_refuse();
+    for (i = 0; i < monitor->watch_count; i++) {
+        struct wsgi_watch *watch = monitor->watches + i;
+
+        pthread_mutex_lock(&watch->lock);
+        if (watch->run != NULL && !watch->is_stuck && (watch->is_loading || !only_loading)) {
+            watch->is_stuck = 1;
+            __atomic_fetch_add(&monitor->stuck, 1, __ATOMIC_ACQ_REL);
+        }
+        pthread_mutex_unlock(&watch->lock);
+    }
+}
+
 /* A request that begins later is due later than `next`: nobody has to wake us for it. */
 static int64_t check_requests(struct wsgi_monitor *monitor, int64_t now)
 {
@@ -298,7 +316,11 @@ static void add_thread(struct report *report, struct wsgi_monitor *monitor, pid_
 {
     const struct wsgi_watch *watch = watch_of(monitor, tid);
 
-    take(monitor, tid, watch != NULL ? &watch->state : NULL, patience);
+    take(monitor, tid,
+         watch != NULL             ? &watch->state
+         : tid == wsgi_process.pid ? &wsgi_process.swapped
+                                   : NULL,
+         patience);
     if (monitor->stack.size == 0)
         return;
     add(report, "%s (%d) is %s:\n%.*s",
@@ -353,6 +375,7 @@ static int64_t check_startup(struct wsgi_monitor *monitor, int64_t now)
     if (begun == 0 || now < begun + limit)
         return (begun != 0 ? begun : now) + limit;
     __atomic_store_n(&monitor->startup, -1, __ATOMIC_RELEASE);
+    give_up(monitor, 1);
     wsgi_log(WSGI_LOG_ERR, NULL,
              "WSGI%04d: no script was loaded within startup-timeout of %lld s; the process is "
              "replaced",
@@ -363,7 +386,6 @@ static int64_t check_startup(struct wsgi_monitor *monitor, int64_t now)
     /* Nobody waits for it, and it may never be ready. */
     if (!__atomic_load_n(&monitor->is_ready, __ATOMIC_ACQUIRE))
         _exit(WSGI_EXIT_STARTUP);
-    wsgi_daemon_refuse();
     wsgi_daemon_leave(WSGI_WHY_STARTUP_TIMEOUT);
     return NEVER;
 }
@@ -387,13 +409,13 @@ static int64_t check_deadlock(struct wsgi_monitor *monitor, int64_t now)
     if (now < probed + limit)
         return probed + limit;
     monitor->told |= 1 << WSGI_WHY_DEADLOCK;
+    give_up(monitor, 0);
     wsgi_log(WSGI_LOG_ERR, NULL,
              "WSGI%04d: the GIL of interpreter '%s' could not be had for deadlock-timeout of %lld "
              "s; the process is replaced. The Python stacks of its threads:",
              WSGI_CODE_DEADLOCK, name != NULL ? name : "",
              (long long)wsgi_process.settings.deadlock_timeout);
     report_threads(monitor, PATIENCE);
-    wsgi_daemon_refuse();
     wsgi_daemon_leave(WSGI_WHY_DEADLOCK);
     return NEVER;
 }

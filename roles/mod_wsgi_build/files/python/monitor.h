@@ -35,7 +35,7 @@ struct wsgi_watch {
     int is_loading;       /* it waits for its script to be loaded: its time has not begun */
     int is_open;          /* it is inside the application: may be interrupted */
     int was_raised;       /* RequestTimeout was set for its thread */
-    int is_stuck;         /* it is over all its time, and was reported */
+    int is_stuck;         /* it is over all its time: nothing waits for it */
     int is_active;        /* it pushes back the inactivity-timeout */
 };
 
@@ -45,7 +45,7 @@ struct wsgi_monitor {
     struct wsgi_watch *watches;
     int watch_count;
     int watches_taken;  /* atomic */
-    int stuck;          /* requests that were reported and still run; atomic */
+    int stuck;          /* requests that nothing waits for; atomic */
     int is_ready;       /* the supervisor knows; atomic */
     int64_t startup;    /* steady clock: the first load began; 0: not yet, -1: one has worked */
     int64_t activity;   /* steady clock: last activity, 0: none yet; atomic */

@@ -110,6 +110,7 @@ struct wsgi_process {
     int up;      /* Python is ready for requests; atomic */
     int stopped; /* stop() ran, or gave up: thread states are left alone from now on; atomic */
     PyThreadState *main_state; /* of the thread that started Python */
+    PyThreadState *swapped;    /* with which the main thread makes or ends another interpreter */
     pthread_t main_thread;
     pthread_key_t thread_key; /* struct wsgi_thread, with a destructor */
     int thread_key_made;

@@ -120,7 +120,6 @@ void wsgi_watch_load_begin(void)
     pthread_mutex_lock(&watch->lock);
     watch->is_loading = 1;
     pthread_mutex_unlock(&watch->lock);
-    __atomic_fetch_add(&wsgi_process.daemon->board->loading, 1, __ATOMIC_RELAXED);
 }
 
 /* The time of a request begins when its script is there. */
@@ -135,7 +134,6 @@ void wsgi_watch_load_end(int loaded)
         __atomic_store_n(&monitor->startup, -1, __ATOMIC_RELEASE);
     if (watch == NULL)
         return;
-    __atomic_fetch_sub(&wsgi_process.daemon->board->loading, 1, __ATOMIC_RELAXED);
     pthread_mutex_lock(&watch->lock);
     watch->is_loading = 0;
     watch->since = wsgi_clock_steady();

@@ -19,9 +19,7 @@ struct wsgi_board {
     uint32_t epoch;    /* of the process that owns it now */
     uint32_t active;   /* requests being worked on */
     uint64_t requests; /* requests ended since start */
-    uint32_t loading;  /* of the active ones: so many wait for their script to be loaded */
-    uint32_t reserved_word;
-    uint64_t reserved[4];
+    uint64_t reserved[5];
     /* started[i] is the sequence of the last request of connection i for which Python may have
      * been entered. Written before it is; so EOF without it means: certainly not started. */
     uint32_t started[WSGI_BOARD_CONNECTIONS];

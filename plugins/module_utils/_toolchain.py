@@ -318,7 +318,7 @@ def stage(plan: Plan, work: str) -> str:
         for name in sorted(os.listdir(built)):
             source, target = os.path.join(built, name), os.path.join(staged, name)
             shutil.copyfile(source, target)
-            os.chmod(target, 0o644)
+            os.chmod(target, 0o755 if os.access(source, os.X_OK) else 0o644)
             _sync(target)
         _sync(staged)
     except OSError:

@@ -321,9 +321,11 @@ def test_preload(host: Host, group: str) -> None:
     script = host.script("print('loading')\nimport threading\nN = threading.get_ident()\n" + HELLO_TEXT)
     bad = host.script("raise ValueError('at start')", "bad.wsgi")
     daemon = host.start(extra=[("PRELOAD_GROUP", group), ("PRELOAD_SCRIPT", str(script)), ("PRELOAD_SCRIPT", str(bad))])
-    assert daemon.wait_log("WSGI0110")
+    told = [note for name, note in daemon.notes if name == "UNLOADABLE"]
+    assert [note.path for note in told] == [str(bad)]
+    assert "ValueError: at start\nWSGI0110: " in told[0].text
+    assert daemon.wait_log("loading")
     assert daemon.log.count("loading") == 1
-    assert "ValueError: at start" in daemon.log
     with daemon.front() as front:
         answer = front.run(request_block(script, group))
         assert answer.body == b"hello"

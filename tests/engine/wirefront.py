@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 SOURCES = Path(__file__).resolve().parents[2] / "roles" / "mod_wsgi_build" / "files"
 WIRE = SOURCES / "wire"
@@ -72,9 +73,36 @@ TYPES = {
 }
 TYPE_NAMES = {number: name for name, number in TYPES.items()}
 CONTROL = {
-    name: number for number, name in enumerate(["READY", "RELOAD", "FAILED", "DRAIN", "STOP", "LEAVING"], start=1)
+    name: number
+    for number, name in enumerate(
+        [
+            *("READY", "RELOAD", "FAILED", "DRAIN", "STOP", "LEAVING"),
+            *("LOADED", "MISSING", "UNLOADABLE", "SERVE", "KEEP"),
+        ],
+        start=1,
+    )
 }
 WHYS = re.findall(r"^WSGI_WHY\((\w+),", (SOURCES / "wire" / "why.def").read_text(encoding="ascii"), re.MULTILINE)
+
+
+class Note(NamedTuple):
+    """What a control message says about a script (wire/note.h)."""
+
+    mtime: int
+    flags: int
+    group: str
+    path: str
+    text: str
+
+
+def read_note(raw: bytes) -> Note:
+    mtime, flags, _ = struct.unpack_from("=qII", raw)
+    group, path, text = raw[16:].split(b"\0", 2)
+    return Note(mtime, flags, group.decode(), path.decode(), text.decode())
+
+
+def write_note(path: Path | str, mtime: int, group: str = "") -> bytes:
+    return struct.pack("=qII", mtime, 0, 0) + f"{group}\0{path}\0".encode()
 
 
 def launch_code() -> str:
@@ -376,6 +404,7 @@ class Daemon:
         self.epoch = 7
         self.path = str(directory / "daemon.sock")
         self.lines: list[str] = []
+        self.notes: list[tuple[str, Note]] = []
         self.status: int | None = None
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         with contextlib.suppress(FileNotFoundError):
@@ -450,14 +479,28 @@ class Daemon:
         return False
 
     def message(self) -> str:
-        raw = self.control.recv(64)
-        number, epoch, why, _ = struct.unpack("=IIII", raw)
+        """The next message that is not about a script; a script that cannot be loaded is gone on without."""
+        while True:
+            name, why, note = self.heard()
+            if note is None:
+                return f"{name} {why}" if why else name
+            self.notes.append((name, note))
+            if name == "RELOAD":
+                return name
+            if name == "UNLOADABLE" and note.text:
+                self.tell("SERVE")
+
+    def heard(self) -> tuple[str, str, Note | None]:
+        """The next message: name, reason, and what it says about a script."""
+        raw = self.control.recv(65536)
+        assert raw, "the daemon has closed its control socket"
+        number, epoch, why, _ = struct.unpack_from("=IIII", raw)
         assert epoch == self.epoch
         name = next(name for name, value in CONTROL.items() if value == number)
-        return f"{name} {WHYS[why]}" if why else name
+        return name, WHYS[why] if why else "", read_note(raw[16:]) if len(raw) > 16 else None
 
-    def tell(self, name: str, why: str = "SHUTDOWN") -> None:
-        self.control.send(struct.pack("=IIII", CONTROL[name], self.epoch, WHYS.index(why), 0))
+    def tell(self, name: str, why: str = "SHUTDOWN", note: bytes = b"") -> None:
+        self.control.send(struct.pack("=IIII", CONTROL[name], self.epoch, WHYS.index(why), 0) + note)
 
     def front(self, hello: bool = True) -> Front:
         return Front(self.path, self.secret, self.epoch, hello)

@@ -148,10 +148,9 @@ def test_reload_required(new_server: Any, mode: str) -> None:
     assert (found["pid"] == first["pid"]) is (mode == "embedded")
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_broken_script_is_tried_again(new_server: Any, mode: str) -> None:
-    """A failed load leaves nothing behind; the next request loads afresh."""
-    server = start(new_server, mode)
+def test_broken_script_is_tried_again(new_server: Any) -> None:
+    """A failed load leaves nothing behind; the next request loads afresh. Daemons: test_renewal.py."""
+    server = start(new_server, "embedded")
     assert server.get("/app").status == 200
     write(server.layout, "broken", top="raise LookupError('half done')")
     for _ in range(2):

@@ -66,8 +66,8 @@ static int is_there(const struct wsgi_minder *minder, int index, pid_t pid)
     return pid > 1 && born && wsgi_adopt_birth(pid) == born && belongs_to(pid, minder->group->uid);
 }
 
-/* Who was ready serves until there is another one; who was not yet could not tell us any more
- * that it is; who was to leave goes on leaving. */
+/* Who was ready, or held for new code, serves until there is another one; who was not yet could not
+ * tell us any more that it is; who was to leave goes on leaving. */
 static void adopt(struct wsgi_minder *minder, int index, int place, apr_time_t now)
 {
     struct wsgi_minded *minded = &minder->minded[index];
@@ -82,7 +82,8 @@ static void adopt(struct wsgi_minder *minder, int index, int place, apr_time_t n
     minded->adopted = 1;
     minded->born = now;
     minder->alive++;
-    if (state == WSGI_SLOT_READY) {
+    if (state == WSGI_SLOT_READY || state == WSGI_SLOT_HELD) {
+        wsgi_slots_set_state(minder->slots, index, WSGI_SLOT_READY);
         minded->heir = place;
         minded->heir_why = WSGI_WHY_SHUTDOWN;
         minded->heir_words = WSGI_ADOPTED_WORDS;

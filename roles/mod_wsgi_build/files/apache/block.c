@@ -218,6 +218,8 @@ static int64_t daemon_flags(const struct wsgi_settings *settings, const struct w
         flags |= WSGI_PROCESS_RUN_ONCE;
     if (group->server_metrics)
         flags |= WSGI_PROCESS_SERVER_METRICS;
+    if (group->reload_overlap)
+        flags |= WSGI_PROCESS_OVERLAP;
     return flags;
 }
 

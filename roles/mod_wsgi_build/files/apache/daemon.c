@@ -133,6 +133,18 @@ static const char *set_flag(apr_pool_t *pool, struct wsgi_group *group,
     return NULL;
 }
 
+static const char *set_reload(apr_pool_t *pool, struct wsgi_group *group,
+                              const struct group_option *option, const char *value)
+{
+    int overlap = strcmp(value, "overlap") == 0;
+
+    (void)pool;
+    if (!overlap && strcmp(value, "wait") != 0)
+        return "is neither wait nor overlap";
+    *(int *)field_of(group, option) = overlap;
+    return NULL;
+}
+
 /* ---- texts: */
 
 static const char *set_text(apr_pool_t *pool, struct wsgi_group *group,

@@ -75,6 +75,7 @@ struct wsgi_group {
     int cpu_time_limit;           /* seconds, 0: none */
     int cpu_priority;             /* 0: as httpd */
     int server_metrics;           /* On */
+    int reload_overlap;           /* reload=overlap */
     /* The script's owner rules (behaviour reference 3.7); at most one of them is given. */
     const char *script_user_option; /* as written, NULL when not given */
     const char *script_group_option;

@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include "ap_listen.h"
+#include "apr_strings.h"
+#include "command.h"
 #include "log.h"
 #include "minder.h"
 
@@ -20,7 +22,7 @@
 #define WSGI_ORPHAN_LIMIT apr_time_from_sec(3) /* for running requests when httpd was killed */
 #define WSGI_SOON apr_time_from_msec(100)
 #define WSGI_SECOND apr_time_from_sec(1)
-#define WSGI_FIXED_POLLS 3
+#define WSGI_FIXED_POLLS 3 /* besides those for commands, which come behind them */
 
 enum keeper_mode {
     KEEPER_SERVING,
@@ -41,6 +43,7 @@ struct keeper {
     apr_time_t mode_since;
     apr_time_t next_second;
     struct pollfd *polls;
+    struct wsgi_command command;
 };
 
 /* ---- modes --------------------------------------------------------------- */
@@ -118,6 +121,7 @@ static void hear_parent(struct keeper *keeper, apr_time_t now)
     keeper->control = -1;
     if (got == 1 && byte == WSGI_CONTROL_RETIRE) {
         keeper->is_last = 1;
+        wsgi_command_close(&keeper->command);
         retire(keeper, now);
         return;
     }
@@ -193,6 +197,8 @@ static nfds_t fill_polls(struct keeper *keeper)
     watch(&keeper->polls[count++], keeper->signals);
     watch(&keeper->polls[count++], keeper->control);
     watch(&keeper->polls[count++], keeper->life);
+    wsgi_command_watch(&keeper->command, &keeper->polls[count]);
+    count += WSGI_COMMAND_POLLS;
     for (i = 0; i < keeper->count; i++) {
         watch(&keeper->polls[count++], keeper->minders[i].slots->bell);
         for (j = 0; j < keeper->minders[i].slots->count; j++) {
@@ -206,7 +212,7 @@ static nfds_t fill_polls(struct keeper *keeper)
 /* A slot's descriptor may have been closed since poll: it is compared before it is used. */
 static void hear_daemons(struct keeper *keeper, apr_time_t now)
 {
-    const struct pollfd *at = keeper->polls + WSGI_FIXED_POLLS;
+    const struct pollfd *at = keeper->polls + WSGI_FIXED_POLLS + WSGI_COMMAND_POLLS;
     int i;
     int j;
 
@@ -368,6 +374,18 @@ static void set_title(const struct wsgi_keeper_task *task)
     }
 }
 
+static void open_commands(struct keeper *keeper)
+{
+    const struct wsgi_keeper_task *task = keeper->task;
+    const char *prefix = task->settings->socket_prefix;
+    const char *path = apr_pstrcat(
+        task->pool,
+        wsgi_slots_socket_stem(task->pool, prefix, (long)task->parent, task->generation), ".ctl",
+        wsgi_slots_socket_suffix(prefix), NULL);
+
+    wsgi_command_open(&keeper->command, path, task->main_server, keeper->minders, keeper->count);
+}
+
 static void init_minders(struct keeper *keeper, apr_time_t start)
 {
     const struct wsgi_keeper_task *task = keeper->task;
@@ -385,17 +403,19 @@ static void init_minders(struct keeper *keeper, apr_time_t start)
             slots += group->slots->count;
         }
     }
-    keeper->polls =
-        apr_pcalloc(task->pool, sizeof(*keeper->polls) *
-                                    (apr_size_t)(WSGI_FIXED_POLLS + keeper->count + 2 * slots));
+    keeper->polls = apr_pcalloc(task->pool, sizeof(*keeper->polls) *
+                                                (apr_size_t)(WSGI_FIXED_POLLS + WSGI_COMMAND_POLLS +
+                                                             keeper->count + 2 * slots));
+    open_commands(keeper);
 }
 
 /* After a mere signal the sockets are left to the parent: it may start another supervisor for them.
  */
-static void __attribute__((noreturn)) leave(const struct keeper *keeper)
+static void __attribute__((noreturn)) leave(struct keeper *keeper)
 {
     int i;
 
+    wsgi_command_close(&keeper->command);
     for (i = 0; keeper->is_last && i < keeper->count; i++) {
         wsgi_slots_unlink(keeper->minders[i].slots);
     }
@@ -412,6 +432,7 @@ static void wait_and_work(struct keeper *keeper, apr_time_t next)
     if (count > 0) {
         hear_all(keeper, now);
     }
+    wsgi_command_work(&keeper->command, keeper->polls + WSGI_FIXED_POLLS, now);
 }
 
 void wsgi_keeper_run(const struct wsgi_keeper_task *task)

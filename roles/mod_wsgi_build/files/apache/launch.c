@@ -20,6 +20,7 @@
 #include "block.h"
 #include "config.h"
 #include "log.h"
+#include "renewal.h"
 #include "../wire/frame.h"
 #include "../wire/launch.h"
 #include "../wire/vars.h"
@@ -90,6 +91,7 @@ static int make_block(const struct wsgi_launch *launch)
     int fd = -1;
 
     wsgi_block_daemon(&writer, &launch->settings->server, launch->group);
+    wsgi_renewal_put(launch->renewal, &writer);
     wsgi_vars_put_number(&writer, WSGI_PARAM_PEER_UID, (int64_t)launch->settings->apache_uid);
     if (launch->group->socket_uid != launch->settings->apache_uid) {
         wsgi_vars_put_number(&writer, WSGI_PARAM_PEER_UID, (int64_t)launch->group->socket_uid);

@@ -16,7 +16,8 @@
 struct wsgi_launch {
     const struct wsgi_group *group;
     const struct wsgi_supervisor_settings *settings;
-    const unsigned char *secret; /* WSGI_WIRE_SECRET_SIZE bytes */
+    const unsigned char *secret;        /* WSGI_WIRE_SECRET_SIZE bytes */
+    const struct wsgi_renewal *renewal; /* what it loads before it is ready */
     uint32_t epoch;
     pid_t server; /* httpd's parent process */
     int control; /* the daemon's end */

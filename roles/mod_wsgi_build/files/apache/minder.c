@@ -2,6 +2,7 @@
 #include "minder.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -105,6 +106,7 @@ int wsgi_minder_reap(struct wsgi_minder *minder, pid_t pid, int status, apr_time
         wsgi_end_log_planned(minder, i, how, now);
     } else {
         ended_by_surprise(minder, i, how, wsgi_end_level(status), now);
+        wsgi_renewal_ended(minder, i, how, now);
     }
     clear_slot(minder, i, now);
     return 1;
@@ -116,55 +118,39 @@ static void became_ready(struct wsgi_minder *minder, int index, apr_time_t now)
 {
     struct wsgi_minded *minded = &minder->minded[index];
 
-    if (wsgi_minder_state(minder, index) != WSGI_SLOT_STARTING) {
+    if (wsgi_minder_state(minder, index) != WSGI_SLOT_STARTING || minded->ready) {
         return;
     }
     minded->ready = now;
+    if (wsgi_renewal_ready(minder, index, now)) {
+        wsgi_minder_open(minder, index, now);
+    }
+}
+
+void wsgi_minder_open(struct wsgi_minder *minder, int index, apr_time_t now)
+{
+    struct wsgi_minded *minded = &minder->minded[index];
+
     wsgi_slots_set_state(minder->slots, index, WSGI_SLOT_READY);
     ap_log_error(APLOG_MARK, APLOG_INFO, 0, minder->group->server,
                  "daemon group '%s': process %d is ready after %ld ms", minder->group->name,
                  (int)minded->pid, (long)apr_time_as_msec(now - minded->born));
     wsgi_plan_relieve(minder, minded->place, now);
+    wsgi_renewal_opened(minder, index, now);
 }
 
-/* A script changed. All ready processes are to be replaced; they get nothing new from now on, so
- * that the next request sees the new code. */
-static void reload(struct wsgi_minder *minder, int asking, apr_time_t now)
-{
-    int i;
-
-    if (wsgi_minder_state(minder, asking) != WSGI_SLOT_READY || minder->closing) {
-        return;
-    }
-    ap_log_error(APLOG_MARK, APLOG_INFO, 0, minder->group->server,
-                 "daemon group '%s': process %d found a changed script, the group is reloaded",
-                 minder->group->name, (int)minder->minded[asking].pid);
-    for (i = 0; i < minder->slots->count; i++) {
-        struct wsgi_minded *minded = &minder->minded[i];
-
-        if (wsgi_minder_state(minder, i) != WSGI_SLOT_READY ||
-            (minded->place < 0 && minded->heir < 0)) {
-            continue;
-        }
-        if (minded->place >= 0) {
-            wsgi_plan_vacate(minder, i, now);
-        }
-        wsgi_plan_drain(minder, i, WSGI_WHY_RELOAD, NULL, now);
-    }
-}
-
+/* What a daemon says, with a text of `size` bytes behind it. */
 static void heard(struct wsgi_minder *minder, int index, const struct wsgi_control *message,
-                  apr_time_t now)
+                  size_t size, apr_time_t now)
 {
+    struct wsgi_tidings note;
+
     if (message->epoch != atomic_load(&minder->slots->slot[index].shared->epoch)) {
         return;
     }
     switch (message->type) {
     case WSGI_CONTROL_READY:
         became_ready(minder, index, now);
-        break;
-    case WSGI_CONTROL_RELOAD:
-        reload(minder, index, now);
         break;
     case WSGI_CONTROL_LEAVING:
         wsgi_plan_replace(minder, index,
@@ -173,8 +159,11 @@ static void heard(struct wsgi_minder *minder, int index, const struct wsgi_contr
     case WSGI_CONTROL_FAILED:
         minder->minded[index].failed = 1;
         break;
-    default:
-        break; /* not a daemon's to say; it harms nobody */
+    default: /* what is not a daemon's to say harms nobody */
+        if (wsgi_note_decode((const unsigned char *)(message + 1), size, &note) == 0) {
+            wsgi_renewal_heard(minder, index, message->type, &note, now);
+        }
+        break;
     }
 }
 
@@ -197,11 +186,14 @@ static void lost(struct wsgi_minder *minder, int index, apr_time_t now)
 void wsgi_minder_control(struct wsgi_minder *minder, int index, apr_time_t now)
 {
     struct wsgi_minded *minded = &minder->minded[index];
-    struct wsgi_control message;
-    ssize_t got = recv(minded->control, &message, sizeof(message), MSG_DONTWAIT);
+    struct {
+        struct wsgi_control head;
+        unsigned char note[WSGI_NOTE_SIZE_MAX];
+    } message;
+    ssize_t got = recv(minded->control, &message, sizeof(message), MSG_DONTWAIT | MSG_TRUNC);
 
-    if (got == (ssize_t)sizeof(message)) {
-        heard(minder, index, &message, now);
+    if (got >= (ssize_t)sizeof(message.head) && got <= (ssize_t)sizeof(message)) {
+        heard(minder, index, &message.head, (size_t)got - sizeof(message.head), now);
     } else if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
         lost(minder, index, now);
     }
@@ -250,6 +242,8 @@ apr_time_t wsgi_minder_tick(struct wsgi_minder *minder, apr_time_t now)
     clear_adopted(minder, now);
     note_health(minder, now);
     next = wsgi_plan_due(minder, now);
+    due = wsgi_renewal_tick(minder, now);
+    next = due < next ? due : next;
     due = wsgi_spawn_due(minder, now);
     return due < next ? due : next;
 }
@@ -283,6 +277,74 @@ void wsgi_minder_stop_all(struct wsgi_minder *minder, const char *why, apr_time_
     }
 }
 
+/* ---- for renewal.c ------------------------------------------------------- */
+
+void wsgi_minder_drain(struct wsgi_minder *minder, int index, enum wsgi_why why, const char *words,
+                       apr_time_t now)
+{
+    wsgi_plan_drain(minder, index, why, words, now);
+}
+
+void wsgi_minder_leave(struct wsgi_minder *minder, int index)
+{
+    wsgi_plan_leave_place(minder, index);
+}
+
+/* It has no handler for signals before it is ready, so SIGTERM ends it also in the midst of an
+ * import. */
+void wsgi_minder_abandon(struct wsgi_minder *minder, int index, const char *words, apr_time_t now)
+{
+    wsgi_plan_leave_place(minder, index);
+    minder->minded[index].is_waiting = 0;
+    wsgi_plan_stop(minder, index, WSGI_WHY_RELOAD, words, now);
+    kill(minder->minded[index].pid, SIGTERM);
+}
+
+void wsgi_minder_vacate(struct wsgi_minder *minder, int index, apr_time_t now)
+{
+    if (minder->minded[index].place >= 0) {
+        wsgi_plan_vacate(minder, index, now);
+    }
+}
+
+void wsgi_minder_make_heir(struct wsgi_minder *minder, int index, enum wsgi_why why)
+{
+    minder->minded[index].heir = minder->minded[index].place;
+    minder->minded[index].heir_why = why;
+    minder->minded[index].heir_words = NULL;
+    wsgi_plan_leave_place(minder, index);
+}
+
+void wsgi_minder_give_place(struct wsgi_minder *minder, int index, int place)
+{
+    minder->minded[index].place = place;
+    minder->places[place].slot = index;
+}
+
+void wsgi_minder_delay(struct wsgi_minder *minder, int place, apr_time_t now)
+{
+    wsgi_spawn_delay(&minder->places[place], now);
+}
+
+void wsgi_minder_tell_note(struct wsgi_minder *minder, int index, uint32_t type,
+                           const struct wsgi_tidings *note)
+{
+    struct {
+        struct wsgi_control head;
+        unsigned char note[WSGI_NOTE_SIZE_MAX];
+    } message = {
+        .head = {.type = type, .epoch = atomic_load(&minder->slots->slot[index].shared->epoch)}};
+    size_t size = note ? wsgi_note_encode(note, message.note) : 0;
+
+    if (minder->minded[index].control >= 0 &&
+        send(minder->minded[index].control, &message, sizeof(message.head) + size,
+             MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+        ap_log_error(APLOG_MARK, APLOG_DEBUG, errno, minder->group->server,
+                     "daemon group '%s': process %d cannot be told about a script",
+                     minder->group->name, (int)minder->minded[index].pid);
+    }
+}
+
 /* ---- the begin ----------------------------------------------------------- */
 
 void wsgi_minder_init(struct wsgi_minder *minder, apr_pool_t *pool, const struct wsgi_group *group,
@@ -294,6 +356,7 @@ void wsgi_minder_init(struct wsgi_minder *minder, apr_pool_t *pool, const struct
     minder->group = group;
     minder->settings = settings;
     minder->slots = group->slots;
+    wsgi_renewal_init(minder, pool);
     minder->places = apr_pcalloc(pool, sizeof(*minder->places) * (apr_size_t)group->processes);
     minder->minded = apr_pcalloc(pool, sizeof(*minder->minded) * (apr_size_t)minder->slots->count);
     for (i = 0; i < group->processes; i++) {

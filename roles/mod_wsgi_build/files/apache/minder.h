@@ -5,6 +5,7 @@
 
 #include "group.h"
 #include "logpipe.h"
+#include "renewal.h"
 #include "slots.h"
 #include "supervisor.h"
 #include "../wire/why.h"
@@ -30,6 +31,10 @@ struct wsgi_minded {
     int failed;          /* it said that it could not start */
     enum wsgi_why why;   /* it is to end, when `planned` is set, */
     const char *planned; /* which are words for the log; NULL: it is not */
+    /* Of renewal.c: */
+    int is_old;     /* it goes when new code can be loaded */
+    int is_waiting; /* it is ready, but the old ones still serve */
+    int is_unfit;   /* a script failed in it */
 };
 
 /* One of the processes that the group is to have. */
@@ -45,10 +50,11 @@ struct wsgi_minder {
     struct wsgi_slots *slots;
     struct wsgi_place *places;  /* group->processes of them */
     struct wsgi_minded *minded; /* one a slot */
-    int alive;                  /* slots with a process */
-    int closing;                /* nothing is started any more */
-    int pointed;                /* the main log has its line about this group */
-    apr_time_t retired;         /* another generation takes what is new; 0: not so */
+    struct wsgi_renewal *renewal;
+    int alive;          /* slots with a process */
+    int closing;        /* nothing is started any more */
+    int pointed;        /* the main log has its line about this group */
+    apr_time_t retired; /* another generation takes what is new; 0: not so */
 };
 
 apr_time_t wsgi_minder_clock(void);
@@ -74,5 +80,25 @@ void wsgi_minder_retire(struct wsgi_minder *minder, apr_time_t now);
 void wsgi_minder_drain_all(struct wsgi_minder *minder, const char *why, apr_time_t now);
 /* No more starts; all processes end now. */
 void wsgi_minder_stop_all(struct wsgi_minder *minder, const char *why, apr_time_t now);
+
+/* ---- for renewal.c */
+/* It is ready: it takes requests. */
+void wsgi_minder_open(struct wsgi_minder *minder, int index, apr_time_t now);
+void wsgi_minder_drain(struct wsgi_minder *minder, int index, enum wsgi_why why, const char *words,
+                       apr_time_t now);
+/* It is not ready yet, and is not to become it: out of its place, and ended. */
+void wsgi_minder_abandon(struct wsgi_minder *minder, int index, const char *words, apr_time_t now);
+/* Its place is for another one. */
+void wsgi_minder_leave(struct wsgi_minder *minder, int index);
+/* The same for one that serves: the other one starts, at once if it has answered a request. */
+void wsgi_minder_vacate(struct wsgi_minder *minder, int index, apr_time_t now);
+/* The same, and it serves until the other one is ready. */
+void wsgi_minder_make_heir(struct wsgi_minder *minder, int index, enum wsgi_why why);
+void wsgi_minder_give_place(struct wsgi_minder *minder, int index, int place);
+/* The next process in this place starts after 0, 1, 2, 4 ... s. */
+void wsgi_minder_delay(struct wsgi_minder *minder, int place, apr_time_t now);
+/* `note` may be NULL. */
+void wsgi_minder_tell_note(struct wsgi_minder *minder, int index, uint32_t type,
+                           const struct wsgi_tidings *note);
 
 #endif

@@ -45,7 +45,9 @@ static void plan(struct wsgi_minded *minded, enum wsgi_why why, const char *word
 /* Nothing new from here on. */
 static void close_slot(struct wsgi_minder *minder, int index)
 {
-    if (wsgi_minder_state(minder, index) == WSGI_SLOT_READY) {
+    enum wsgi_slot_state state = wsgi_minder_state(minder, index);
+
+    if (state == WSGI_SLOT_READY || state == WSGI_SLOT_HELD) {
         ap_log_error(APLOG_MARK, APLOG_INFO, 0, minder->group->server,
                      "daemon group '%s': process %d gets nothing new (%s)", minder->group->name,
                      (int)minder->minded[index].pid, minder->minded[index].planned);

@@ -22,7 +22,7 @@
 #include "apr_strings.h"
 
 #define WSGI_CELL_LINE (64 / sizeof(struct wsgi_cell)) /* cells in a cache line */
-#define WSGI_SPARE_MIN 3  /* slots beyond those of the live processes */
+#define WSGI_SPARE_MIN 3 /* slots beyond those of the live processes */
 
 /* ---- making the table ---------------------------------------------------- */
 
@@ -708,6 +708,9 @@ void wsgi_slots_count(const struct wsgi_slots *slots, struct wsgi_slots_census *
             break;
         case WSGI_SLOT_DRAINING:
             census->draining++;
+            break;
+        case WSGI_SLOT_HELD:
+            census->held++;
             break;
         default:
             break;

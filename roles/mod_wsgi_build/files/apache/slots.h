@@ -24,7 +24,9 @@ enum wsgi_slot_state {
     WSGI_SLOT_DEAD = 0, /* no process */
     WSGI_SLOT_STARTING, /* a process that did not say READY yet */
     WSGI_SLOT_READY,    /* takes requests */
-    WSGI_SLOT_DRAINING  /* finishes what it has, gets nothing new */
+    WSGI_SLOT_DRAINING, /* finishes what it has, gets nothing new */
+    WSGI_SLOT_HELD      /* gets nothing new while another one loads changed code; goes when that is
+                           READY, is READY again when it cannot be loaded */
 };
 
 /* Shared. One worker of the process in a slot; taken by whoever has a request for it. */

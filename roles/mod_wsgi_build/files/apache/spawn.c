@@ -40,6 +40,7 @@ static pid_t launch_into(struct wsgi_minder *minder, int index, uint32_t epoch)
                                  .secret = minder->slots->secret,
                                  .epoch = epoch,
                                  .server = minder->slots->owner_pid,
+                                 .renewal = minder->renewal,
                                  .listener = slot->listener,
                                  .board = slot->board_fd};
     int pair[2];
@@ -74,6 +75,7 @@ static void clear_minded(struct wsgi_minded *minded)
 {
     minded->adopted = minded->killed = minded->failed = 0;
     minded->ready = minded->drain_since = minded->stop_since = minded->due_since = 0;
+    minded->is_old = minded->is_waiting = minded->is_unfit = 0;
     minded->due = WSGI_WHY_NONE;
     minded->planned = NULL;
     minded->heir = -1;

@@ -14,15 +14,19 @@
 #include "log.h"
 #include "slots.h"
 
-#define WSGI_NAME_NUMBERS 4 /* pid, generation, group, slot */
+#define WSGI_NAME_NUMBERS 4       /* pid, generation, group, slot */
+#define WSGI_NAME_COMMANDS ".ctl" /* in the place of the last two */
 
 /* ".PID.GENERATION.GROUP.SLOT" and the suffix, as slots.c makes it: the numbers to base 36 behind
- * a long prefix. */
+ * a long prefix. Or the supervisor's own, for commands. */
 static int is_name(const char *rest, const char *suffix)
 {
     int i;
 
     for (i = 0; i < WSGI_NAME_NUMBERS; i++) {
+        if (i == 2 && strncmp(rest, WSGI_NAME_COMMANDS, strlen(WSGI_NAME_COMMANDS)) == 0) {
+            return strcmp(rest + strlen(WSGI_NAME_COMMANDS), suffix) == 0;
+        }
         if (*rest++ != '.' || !isalnum((unsigned char)*rest)) {
             return 0;
         }

@@ -16,6 +16,7 @@
 #include "http_config.h"
 #include "http_core.h"
 #include "keeper.h"
+#include "learned.h"
 #include "log.h"
 #include "slots.h"
 #include "stale.h"
@@ -54,7 +55,7 @@ struct parent {
     apr_pool_t *pconf;
     server_rec *main_server;
     const apr_array_header_t *groups;
-    const struct wsgi_supervisor_settings *settings;
+    struct wsgi_supervisor_settings *settings;
     struct retained *retained;
     apr_array_header_t *watched; /* struct watched * */
     int generation;
@@ -488,6 +489,7 @@ apr_status_t wsgi_supervisor_start(apr_pool_t *pconf, server_rec *main_server,
     if (p->generation == 0) {
         wsgi_stale_remove(pconf, main_server, settings->socket_prefix);
     }
+    p->settings->learned = wsgi_learned_create(groups);
     if (make_all_slots(p) > 0) {
         result = make_pipes(p) < 0 ? errno : fork_supervisor(p, 0);
         if (result != APR_SUCCESS) {
@@ -517,5 +519,6 @@ void wsgi_supervisor_child_init(apr_pool_t *pchild)
         parent->life[0] = -1;
     }
     close_slots(parent, 0);
+    wsgi_learned_unmap(parent->settings->learned);
     parent = NULL;
 }

@@ -10,6 +10,8 @@
 #include "httpd.h"
 #include "block.h"
 
+struct wsgi_learned_area;
+
 /* What a supervisor needs from the configuration. */
 struct wsgi_supervisor_settings {
     server_rec *main_server;
@@ -17,7 +19,8 @@ struct wsgi_supervisor_settings {
                                   pid>.<generation>.<group>.<slot>.sock */
     uid_t apache_uid;          /* of the Apache children: owns the sockets, may connect */
     gid_t apache_gid;
-    struct wsgi_block_server server; /* what daemons are told about it */
+    struct wsgi_block_server server;   /* what daemons are told about it */
+    struct wsgi_learned_area *learned; /* set by wsgi_supervisor_start() */
 };
 
 /* Parent, before children exist (pre_mpm at a cold start, post_config at a restart; runs once

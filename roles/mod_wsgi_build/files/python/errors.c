@@ -62,6 +62,21 @@ void wsgi_error_log(struct wsgi_interp *interp, PyObject *error)
     wsgi_log_attached(WSGI_LOG_ERR, "%s (its traceback cannot be formatted)", text);
 }
 
+char *wsgi_error_text(struct wsgi_interp *interp, PyObject *error)
+{
+    PyObject *bytes = format(interp, error);
+    char text[WSGI_OUTCOME_CAUSE_MAX];
+    char *copy;
+
+    if (bytes == NULL) {
+        wsgi_error_describe(error, text, sizeof text);
+        return strdup(text);
+    }
+    copy = strdup(PyBytes_AS_STRING(bytes));
+    Py_DECREF(bytes);
+    return copy;
+}
+
 void wsgi_error_own(struct wsgi_run *run, uint16_t status, uint16_t code, int silent)
 {
     PyObject *error = wsgi_compat_error_take();

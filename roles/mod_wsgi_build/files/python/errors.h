@@ -12,6 +12,9 @@ void wsgi_error_describe(PyObject *error, char *text, size_t size);
 /* Writes the traceback of `error` to the log of this thread's request. */
 void wsgi_error_log(struct wsgi_interp *interp, PyObject *error);
 
+/* The traceback as text, UTF-8, of malloc(); NULL when there is no memory for it. */
+char *wsgi_error_text(struct wsgi_interp *interp, PyObject *error);
+
 /* Takes the pending exception of the application, logs it, fills in the outcome. */
 void wsgi_error_outcome(struct wsgi_run *run, const char *doing);
 

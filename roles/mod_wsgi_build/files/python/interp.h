@@ -33,9 +33,10 @@ struct wsgi_line {
 
 /* What the engine keeps per OS thread: made at first use, ended by the key's destructor. */
 struct wsgi_thread {
-    int number;             /* 1, 2, 3 ... from its first request on: mod_wsgi.thread_id */
-    struct wsgi_run *run;   /* request this thread works on, NULL when none */
-    PyThreadState **states; /* by wsgi_interp.index, NULL where it has none */
+    int number;                   /* 1, 2, 3 ... from its first request on: mod_wsgi.thread_id */
+    struct wsgi_run *run;         /* request this thread works on, NULL when none */
+    struct wsgi_preload *preload; /* script it loads before any request, NULL when none */
+    PyThreadState **states;       /* by wsgi_interp.index, NULL where it has none */
     int state_count;
     int is_passing;           /* lives for one task in one interpreter: see wsgi_interp_attach */
     struct wsgi_watch *watch; /* of a daemon's worker, else NULL: see monitor.h */

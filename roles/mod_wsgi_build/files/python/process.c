@@ -156,6 +156,12 @@ static int store_repeated(struct wsgi_settings *s, const struct wsgi_var *var,
         s->preload[s->preload_count].group = *preload_group;
         s->preload[s->preload_count++].script = var->value;
         return 1;
+    case WSGI_PARAM_PRELOAD_LEARNED:
+        if (s->preload_count == 0 || wsgi_var_number(var, &number) != 0)
+            return -1;
+        s->preload[s->preload_count - 1].is_learned = 1;
+        s->preload[s->preload_count - 1].is_main = (uint32_t)number & WSGI_REQUEST_MAIN;
+        return 1;
     case WSGI_PARAM_PEER_UID:
         if (wsgi_var_number(var, &number) != 0)
             return -1;

@@ -28,6 +28,9 @@ struct wsgi_stacks;
 struct wsgi_preload {
     const char *group;
     const char *script;
+    int is_learned;   /* another process had loaded it, for a request; else the configuration */
+    uint32_t is_main; /* WSGI_REQUEST_MAIN of that request, or 0 */
+    char *traceback;  /* set when it fails in a daemon: it is told, not logged */
 };
 
 /* One layer of what is set per interpreter, see WSGI_PARAM_SCOPE. */

@@ -17,10 +17,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../wire/launch.h"
+#include "../wire/note.h"
 #include "errors.h"
 #include "hint.h"
 #include "monitor.h"
 #include "run.h"
+#include "serve.h"
 #include "stream.h"
 
 #define SCRIPT_MAX (64 << 20) /* bytes of a script file */
@@ -99,19 +102,89 @@ void wsgi_script_forget(struct wsgi_interp *interp)
 
         Py_DECREF(script->name);
         free(script->path);
+        free(script->cause);
         free(script);
         script = next;
     }
 }
 
-/* httpd's view of the time may be older than what was loaded, so the file is asked again. */
-static int differs_on_disk(const char *path, int64_t loaded, int gone_counts)
+/* Microseconds; WSGI_NOTE_NO_TIME: it is gone. `otherwise` if that cannot be found out. */
+static int64_t time_on_disk(const char *path, int64_t otherwise)
 {
     struct stat status;
 
-    if (stat(path, &status) != 0)
-        return gone_counts && (errno == ENOENT || errno == ENOTDIR);
-    return mtime_of(&status) != loaded;
+    if (stat(path, &status) == 0)
+        return mtime_of(&status);
+    return errno == ENOENT || errno == ENOTDIR ? WSGI_NOTE_NO_TIME : otherwise;
+}
+
+/* httpd's view of the time may be older than what was loaded, so the file is asked again. */
+static int differs_on_disk(const char *path, int64_t loaded, int gone_counts)
+{
+    int64_t now = time_on_disk(path, loaded);
+
+    return now != loaded && (now != WSGI_NOTE_NO_TIME || gone_counts);
+}
+
+/* The file is in a state that another process could not load. */
+static int is_kept(struct wsgi_script *script)
+{
+    int64_t kept = __atomic_load_n(&script->kept, __ATOMIC_ACQUIRE);
+
+    return kept != 0 && time_on_disk(script->path, 0) == kept;
+}
+
+/* What this thread loads the script for; 0: for nobody that the supervisor could do it for. */
+static int note_for(const char *path, struct wsgi_tidings *note)
+{
+    const struct wsgi_thread *thread = wsgi_thread_self();
+
+    memset(note, 0, sizeof *note);
+    note->path = path;
+    note->text = "";
+    if (wsgi_process.embedded || thread == NULL)
+        return 0;
+    if (thread->preload != NULL) {
+        note->group = thread->preload->group;
+        note->flags = thread->preload->is_main;
+        return thread->preload->is_learned;
+    }
+    if (thread->run == NULL)
+        return 0;
+    note->group = thread->run->call.application_group;
+    note->flags = (uint32_t)thread->run->call.flags & WSGI_REQUEST_MAIN;
+    return 1;
+}
+
+/* The file is not what is loaded here. */
+static void tell_changed(const struct wsgi_call *call, const char *path)
+{
+    struct wsgi_tidings note = {.path = path,
+                                .group = call->application_group,
+                                .flags = (uint32_t)call->flags & WSGI_REQUEST_MAIN,
+                                .mtime = time_on_disk(path, 0),
+                                .text = ""};
+
+    wsgi_daemon_tell_note(WSGI_CONTROL_RELOAD, &note, &wsgi_process.daemon->reload_told);
+}
+
+/* Whether another process is to do it; with reload=overlap this one does, meanwhile. */
+static int leaves_it(const struct wsgi_call *call, const char *path)
+{
+    tell_changed(call, path);
+    return !(wsgi_process.settings.flags & WSGI_PROCESS_OVERLAP);
+}
+
+void wsgi_script_keep(const char *path, int64_t mtime)
+{
+    struct wsgi_interp *interp = __atomic_load_n(&wsgi_process.interps, __ATOMIC_ACQUIRE);
+
+    for (; interp != NULL; interp = interp->next) {
+        struct wsgi_script *script = find(interp, path);
+
+        if (script != NULL)
+            __atomic_store_n(&script->kept, mtime, __ATOMIC_RELEASE);
+    }
 }
 
 /* httpd answers 404 when an aliased script is gone; what handles other resources, or decides about
@@ -129,7 +202,9 @@ int wsgi_script_is_stale(struct wsgi_interp *interp, const struct wsgi_call *cal
     if (script == NULL || !__atomic_load_n(&script->loaded, __ATOMIC_ACQUIRE))
         return 0;
     loaded = __atomic_load_n(&script->mtime, __ATOMIC_ACQUIRE);
-    return loaded != call->script_mtime && differs_on_disk(call->script, loaded, gone_counts(call));
+    return loaded != call->script_mtime &&
+           differs_on_disk(call->script, loaded, gone_counts(call)) && !is_kept(script) &&
+           leaves_it(call, call->script);
 }
 
 /* ---- reading ------------------------------------------------------------- */
@@ -211,6 +286,21 @@ static int read_source(const char *path, struct source *source)
 
 /* ---- loading ------------------------------------------------------------- */
 
+/* The traceback goes to the log; that of a script that is loaded before any request in a daemon to
+ * the supervisor, which knows who else has met it. */
+static void tell_failure(struct wsgi_interp *interp, PyObject *error)
+{
+    const struct wsgi_thread *thread = wsgi_thread_self();
+
+    if (thread != NULL && thread->preload != NULL && !wsgi_process.embedded) {
+        free(thread->preload->traceback);
+        thread->preload->traceback = wsgi_error_text(interp, error);
+    } else {
+        wsgi_error_log(interp, error);
+    }
+    wsgi_hint_log(interp, error);
+}
+
 static int fail_pending(struct wsgi_interp *interp, struct wsgi_outcome *outcome, uint16_t code,
                         const char *format, const char *path)
 {
@@ -219,14 +309,66 @@ static int fail_pending(struct wsgi_interp *interp, struct wsgi_outcome *outcome
 
     if (error != NULL) {
         wsgi_error_describe(error, text, sizeof text);
-        wsgi_error_log(interp, error);
-        wsgi_hint_log(interp, error);
+        tell_failure(interp, error);
         if (code == WSGI_CODE_SCRIPT_RAISED && PyErr_GivenExceptionMatches(error, PyExc_SystemExit))
             code = WSGI_CODE_SCRIPT_EXIT;
         Py_DECREF(error);
     }
     wsgi_outcome_fail(outcome, 500, code, format, path, text);
     return -1;
+}
+
+/* A daemon whose script failed in the midst of its execution may not be fit for it any more: the
+ * supervisor lets another process try. */
+static void tell_unfit(struct wsgi_script *script)
+{
+    const struct wsgi_thread *thread = wsgi_thread_self();
+    struct wsgi_tidings note;
+
+    if (!note_for(script->path, &note) || thread->run == NULL)
+        return;
+    note.mtime = script->failed;
+    wsgi_daemon_tell_note(WSGI_CONTROL_UNLOADABLE, &note, &wsgi_process.daemon->unfit_told);
+}
+
+/* Again, with the same file: what was first is what counts, for the rest may come of it. */
+static int fail_again(struct wsgi_script *script, int64_t mtime, struct wsgi_outcome *outcome)
+{
+    if (wsgi_process.embedded || script->cause == NULL || script->failed != mtime)
+        return -1;
+    PyErr_Clear();
+    wsgi_outcome_fail(outcome, 500, script->failed_code,
+                      "script %s failed in this process before, its traceback is above: %s",
+                      script->path, script->cause);
+    return 0;
+}
+
+static void remember_failure(struct wsgi_script *script, int64_t mtime)
+{
+    PyObject *error = wsgi_compat_error_take();
+    char text[WSGI_OUTCOME_CAUSE_MAX] = "unknown error";
+
+    free(script->cause);
+    script->failed = mtime;
+    script->failed_code = WSGI_CODE_SCRIPT_RAISED;
+    if (error != NULL) {
+        wsgi_error_describe(error, text, sizeof text);
+        if (PyErr_GivenExceptionMatches(error, PyExc_SystemExit))
+            script->failed_code = WSGI_CODE_SCRIPT_EXIT;
+        wsgi_compat_error_restore(error);
+    }
+    script->cause = strdup(text);
+}
+
+static void fail_executing(struct wsgi_interp *interp, struct wsgi_script *script, int64_t mtime,
+                           struct wsgi_outcome *outcome)
+{
+    if (fail_again(script, mtime, outcome) != 0) {
+        remember_failure(script, mtime);
+        fail_pending(interp, outcome, WSGI_CODE_SCRIPT_RAISED,
+                     "script %s failed while it was executed: %s", script->path);
+    }
+    tell_unfit(script);
 }
 
 static PyObject *compile_source(struct wsgi_interp *interp, PyObject *bytes, PyObject *file)
@@ -283,8 +425,7 @@ static PyObject *run_source(struct wsgi_interp *interp, struct wsgi_script *scri
     } else {
         module = new_module(interp, script->name, file);
         if (module == NULL || execute(interp, module, code, source->mtime) != 0) {
-            fail_pending(interp, outcome, WSGI_CODE_SCRIPT_RAISED,
-                         "script %s failed while it was executed: %s", script->path);
+            fail_executing(interp, script, source->mtime, outcome);
             drop_module(script->name);
             Py_CLEAR(module);
         }
@@ -292,6 +433,21 @@ static PyObject *run_source(struct wsgi_interp *interp, struct wsgi_script *scri
     Py_XDECREF(code);
     Py_XDECREF(file);
     return module;
+}
+
+static void has_loaded(struct wsgi_script *script, int64_t mtime)
+{
+    struct wsgi_tidings note;
+
+    __atomic_store_n(&script->mtime, mtime, __ATOMIC_RELEASE);
+    __atomic_store_n(&script->loaded, 1, __ATOMIC_RELEASE);
+    free(script->cause);
+    script->cause = NULL;
+    if (!note_for(script->path, &note))
+        return;
+    note.mtime = mtime;
+    __atomic_store_n(&script->is_new, wsgi_thread_self()->preload != NULL, __ATOMIC_RELEASE);
+    wsgi_daemon_tell_note(WSGI_CONTROL_LOADED, &note, NULL);
 }
 
 /* Attached, the load lock is held. */
@@ -317,10 +473,8 @@ static PyObject *load(struct wsgi_interp *interp, struct wsgi_script *script,
     }
     module = run_source(interp, script, &source, outcome);
     Py_DECREF(source.bytes);
-    if (module != NULL) {
-        __atomic_store_n(&script->mtime, source.mtime, __ATOMIC_RELEASE);
-        __atomic_store_n(&script->loaded, 1, __ATOMIC_RELEASE);
-    }
+    if (module != NULL)
+        has_loaded(script, source.mtime);
     return module;
 }
 
@@ -488,9 +642,17 @@ PyObject *wsgi_script_module(struct wsgi_interp *interp, const char *path, int64
         return NULL;
     }
     known = loaded_module(script);
-    if (known != NULL && is_fresh(interp, known, path, &rule))
+    if (known != NULL && __atomic_exchange_n(&script->is_new, 0, __ATOMIC_ACQ_REL))
         return known;
-    *reload = known != NULL && !wsgi_process.embedded;
+    if (known != NULL && (is_fresh(interp, known, path, &rule) || is_kept(script)))
+        return known;
+    if (known != NULL && !wsgi_process.embedded) {
+        const struct wsgi_run *run = wsgi_thread_self()->run;
+
+        if (run == NULL || !leaves_it(&run->call, path))
+            return known;
+        *reload = 1;
+    }
     module = *reload ? NULL : load_once(interp, script, known, outcome);
     Py_XDECREF(known);
     return module;
@@ -514,82 +676,4 @@ PyObject *wsgi_script_callable(PyObject *module, const char *path, const char *n
         return NULL;
     }
     return wsgi_compat_new_ref(callable);
-}
-
-/* ---- before any request -------------------------------------------------- */
-
-struct preloading {
-    struct wsgi_interp *interp;
-    const char *path;
-};
-
-/* The codes of a failure at start-up are those of a request, plus one. */
-static unsigned preload_code(unsigned code)
-{
-    switch (code) {
-    case WSGI_CODE_SCRIPT_UNREADABLE:
-    case WSGI_CODE_SCRIPT_EXIT:
-    case WSGI_CODE_SCRIPT_RAISED:
-        return code + 1;
-    default:
-        return code;
-    }
-}
-
-static void *preload(void *argument)
-{
-    const struct preloading *order = argument;
-    struct wsgi_outcome outcome;
-    struct wsgi_thread *thread = wsgi_thread_self();
-    PyObject *module;
-    int reload = 0;
-
-    if (thread != NULL && !order->interp->is_main)
-        thread->is_passing = 1;
-    if (thread == NULL || wsgi_interp_attach(order->interp, thread) != 0) {
-        wsgi_log(WSGI_LOG_ERR, NULL, "script %s is not loaded at start-up: no thread state",
-                 order->path);
-        return NULL;
-    }
-    memset(&outcome, 0, sizeof outcome);
-    module = wsgi_script_module(order->interp, order->path, 0, 0, &reload, &outcome);
-    if (module == NULL)
-        wsgi_log_attached(WSGI_LOG_ERR, "WSGI%04u: %s", preload_code(outcome.code), outcome.cause);
-    Py_XDECREF(module);
-    wsgi_stream_flush_thread(thread);
-    wsgi_interp_detach();
-    return NULL;
-}
-
-/*
- * The main interpreter's scripts load on the main thread, as a program would. In another
- * interpreter an extension that uses PyGILState would wait for ever on the main thread (before
- * 3.12 its first state is the main interpreter's), so these get a thread of their own.
- */
-static void preload_one(const char *group, const char *path)
-{
-    struct preloading order = {wsgi_interp_get(group), path};
-    pthread_t thread;
-
-    if (order.interp == NULL)
-        wsgi_log(WSGI_LOG_CRIT, NULL,
-                 "WSGI0040: script %s is not loaded at start-up: no interpreter can be made for "
-                 "application group '%s': %s",
-                 path, group, wsgi_interp_problem());
-    else if (order.interp->is_main)
-        preload(&order);
-    else if (pthread_create(&thread, NULL, preload, &order) == 0)
-        pthread_join(thread, NULL);
-    else
-        wsgi_log(WSGI_LOG_ERR, NULL, "script %s is not loaded at start-up: no thread can be made",
-                 path);
-}
-
-void wsgi_script_preload_all(void)
-{
-    const struct wsgi_settings *settings = &wsgi_process.settings;
-    size_t i;
-
-    for (i = 0; i < settings->preload_count; i++)
-        preload_one(settings->preload[i].group, settings->preload[i].script);
 }

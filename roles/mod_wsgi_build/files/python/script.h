@@ -16,10 +16,20 @@ struct wsgi_script {
     PyObject *name; /* of the module, interned */
     int64_t mtime;  /* of the last successful load, microseconds; atomic */
     int loaded;     /* atomic */
+    /* Daemon. It was loaded for the first request to come, as if by that one: nobody is asked
+     * whether it is to be loaded again. Atomic. */
+    int is_new;
+    /* A state of the file that another process could not load: what is loaded stays. */
+    int64_t kept; /* atomic; 0: there is none */
+    /* The first failure in this process while the file was as it is: later ones may come of it
+     * (modules that are half initialised), so it is what they are told as. */
+    char *cause;
+    int64_t failed; /* state of the file */
+    uint16_t failed_code;
 };
 
-/* Detached: 1 when the script was loaded here, has changed on disk since, and so this process
- * must be replaced. */
+/* Detached, daemon: 1 when the script was loaded here and has changed on disk since, so that this
+ * request is for another process. The supervisor is told. */
 int wsgi_script_is_stale(struct wsgi_interp *interp, const struct wsgi_call *call);
 
 /* Attached: the module (new reference) of a script, loaded if need be. NULL: outcome is filled in
@@ -34,8 +44,11 @@ PyObject *wsgi_script_callable(PyObject *module, const char *path, const char *n
                                struct wsgi_outcome *outcome);
 
 /* Main thread, detached: loads the scripts of the launch block before any request. One that fails
- * is logged and skipped. */
-void wsgi_script_preload_all(void);
+ * is logged and skipped; in a daemon the supervisor decides about it: -1, the process is to end. */
+int wsgi_script_preload_all(void);
+
+/* Daemon: this state of a file cannot be loaded, so what is loaded of it stays. */
+void wsgi_script_keep(const char *path, int64_t mtime);
 
 /* The loading lock of an interpreter, attached before and after. */
 void wsgi_script_lock(struct wsgi_interp *interp);

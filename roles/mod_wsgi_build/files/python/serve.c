@@ -21,6 +21,7 @@
 
 #include "../wire/launch.h"
 #include "../wire/logtext.h"
+#include "../wire/note.h"
 #include "connection.h"
 #include "events.h"
 #include "interp.h"
@@ -32,6 +33,7 @@
 #define HELLO_PATIENCE 10000  /* milliseconds until a silent connection is closed */
 #define ORPHAN_PATIENCE 75000 /* milliseconds: another supervisor comes within 60 s, or none */
 #define LOOK_AGAIN 1000       /* milliseconds between two looks at what nobody tells of */
+#define TELL_PAUSE 200        /* milliseconds: what concerns each request is not told more often */
 #define LOG_RECORDS 4096      /* one write() of the log pipe: PIPE_BUF, so never torn */
 
 /* ---- the process's log: the pipe on descriptor 2 ------------------------- */
@@ -127,6 +129,12 @@ static void log_to_pipe(int level, const char *text, size_t size)
 
 static const struct wsgi_host pipe_host = {log_to_pipe};
 
+/* A control message about a script. */
+struct note_message {
+    struct wsgi_control head;
+    unsigned char note[WSGI_NOTE_SIZE_MAX];
+};
+
 /* ---- small things -------------------------------------------------------- */
 
 void wsgi_daemon_poke(struct wsgi_daemon *daemon)
@@ -169,6 +177,42 @@ void wsgi_daemon_leave(enum wsgi_why why)
 void wsgi_daemon_refuse(void)
 {
     __atomic_store_n(&wsgi_process.daemon->refusing, 1, __ATOMIC_RELEASE);
+}
+
+/* 1: it has been told, or need not be. */
+static int was_told(int64_t *told)
+{
+    int64_t now = wsgi_clock_steady(), last = 0;
+
+    if (told == NULL)
+        return 0;
+    last = __atomic_load_n(told, __ATOMIC_RELAXED);
+    return (last != 0 && now - last < TELL_PAUSE) ||
+           !__atomic_compare_exchange_n(told, &last, now, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
+int wsgi_daemon_tell_note(uint32_t type, const struct wsgi_tidings *note, int64_t *told)
+{
+    struct note_message *message;
+    size_t size;
+    int result = -1;
+
+    if (was_told(told))
+        return 0;
+    message = malloc(sizeof *message);
+    size = message != NULL ? wsgi_note_encode(note, message->note) : 0;
+    if (size > 0) {
+        message->head = (struct wsgi_control){.type = type, .epoch = wsgi_process.settings.epoch};
+        result = send(WSGI_FD_CONTROL, message, sizeof message->head + size,
+                      MSG_NOSIGNAL | MSG_DONTWAIT) < 0
+                     ? -1
+                     : 0;
+        if (result != 0)
+            wsgi_log(WSGI_LOG_DEBUG, NULL, "the supervisor cannot be told about a script: %s",
+                     strerror(errno));
+    }
+    free(message);
+    return result;
 }
 
 static int fail(char *error, size_t size, const char *format, ...)
@@ -452,10 +496,40 @@ static void look_after_httpd(struct wsgi_daemon *daemon)
         obey_stop(daemon, WSGI_WHY_SHUTDOWN);
 }
 
+/* Who is told to stay has to be told again that it would like to go. */
+static void obey_keep(struct wsgi_daemon *daemon, const unsigned char *data, size_t size)
+{
+    struct wsgi_tidings note;
+
+    if (wsgi_note_decode(data, size, &note) != 0) {
+        wsgi_log(WSGI_LOG_ERR, NULL, "a control message is malformed");
+        return;
+    }
+    wsgi_script_keep(note.path, note.mtime);
+    if (__atomic_load_n(&daemon->spent, __ATOMIC_ACQUIRE))
+        wsgi_daemon_tell(WSGI_CONTROL_LEAVING, WSGI_WHY_MAXIMUM_REQUESTS);
+}
+
+static void obey(struct wsgi_daemon *daemon, const struct note_message *message, size_t size)
+{
+    const struct wsgi_control *head = &message->head;
+
+    if (size < sizeof *head || head->epoch != wsgi_process.settings.epoch)
+        wsgi_log(WSGI_LOG_ERR, NULL, "a control message is malformed");
+    else if (head->type == WSGI_CONTROL_STOP)
+        obey_stop(daemon, head->why);
+    else if (head->type == WSGI_CONTROL_DRAIN)
+        begin_drain(daemon, wsgi_why_words(head->why), head->why);
+    else if (head->type == WSGI_CONTROL_KEEP)
+        obey_keep(daemon, message->note, size - sizeof *head);
+    else
+        wsgi_log(WSGI_LOG_ERR, NULL, "a control message has unknown type %u", head->type);
+}
+
 /* One message of the supervisor. 0: its end is closed. */
 static int take_control(struct wsgi_daemon *daemon)
 {
-    struct wsgi_control message;
+    struct note_message message;
     ssize_t count = recv(WSGI_FD_CONTROL, &message, sizeof message, MSG_DONTWAIT);
 
     if (count < 0 && (errno == EAGAIN || errno == EINTR))
@@ -464,15 +538,22 @@ static int take_control(struct wsgi_daemon *daemon)
         become_orphan(daemon);
         return 0;
     }
-    if (count != sizeof message || message.epoch != wsgi_process.settings.epoch)
-        wsgi_log(WSGI_LOG_ERR, NULL, "a control message is malformed");
-    else if (message.type == WSGI_CONTROL_STOP)
-        obey_stop(daemon, message.why);
-    else if (message.type == WSGI_CONTROL_DRAIN)
-        begin_drain(daemon, wsgi_why_words(message.why), message.why);
-    else
-        wsgi_log(WSGI_LOG_ERR, NULL, "a control message has unknown type %u", message.type);
+    obey(daemon, &message, (size_t)count);
     return 1;
+}
+
+/* Whatever the supervisor says but SERVE, it means the end of a process that is not ready yet. */
+int wsgi_daemon_ask(const struct wsgi_tidings *note)
+{
+    struct wsgi_control answer;
+    ssize_t count;
+
+    if (wsgi_daemon_tell_note(WSGI_CONTROL_UNLOADABLE, note, NULL) != 0)
+        return 0;
+    do {
+        count = recv(WSGI_FD_CONTROL, &answer, sizeof answer, 0);
+    } while (count < 0 && errno == EINTR);
+    return count == (ssize_t)sizeof answer && answer.type == WSGI_CONTROL_SERVE ? 0 : -1;
 }
 
 /* Nobody else counts the time of a drain then. */
@@ -588,7 +669,8 @@ static int start_work(struct wsgi_daemon *daemon)
     int problem;
 
     wsgi_process.delegate_create = order_interp;
-    wsgi_script_preload_all();
+    if (wsgi_script_preload_all() != 0)
+        _exit(0); /* another process serves, with the former code */
     catch_signals();
     __atomic_store_n(&wsgi_process.up, 1, __ATOMIC_RELEASE);
     problem = wsgi_workers_start(daemon, (int)settings->threads);

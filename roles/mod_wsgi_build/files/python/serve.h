@@ -23,9 +23,10 @@ struct wsgi_daemon {
     int wake_main;    /* eventfd: counts changed, a worker ended, an order was placed */
     int stopping;     /* workers take nothing new */
     int draining;
-    int64_t orphaned;   /* steady clock: since when there is no supervisor, 0: there is one */
-    int accept_stalled; /* accept() ran out of descriptors: the main thread tries again */
-    int reload_told;
+    int64_t orphaned;    /* steady clock: since when there is no supervisor, 0: there is one */
+    int accept_stalled;  /* accept() ran out of descriptors: the main thread tries again */
+    int64_t reload_told; /* when the supervisor was told last, steady clock; atomic */
+    int64_t unfit_told;
     int refusing;       /* a request cannot be served here any more: another process takes it */
     int leaving;        /* enum wsgi_why that the supervisor was told, 0: none; atomic */
     int spent;          /* it has served maximum-requests, which the supervisor knows */
@@ -92,6 +93,15 @@ void wsgi_daemon_leave(enum wsgi_why why);
 void wsgi_daemon_refuse(void);
 /* Tells the supervisor something (enum wsgi_control_type); `why` as enum wsgi_why, else 0. */
 void wsgi_daemon_tell(uint32_t type, uint32_t why);
+
+struct wsgi_tidings;
+/* The same about a script (wire/note.h). Those of some types come with each request, and are not
+ * sent more often than is good for anything: `told` says when one was sent last, or is NULL. -1: it
+ * cannot be told. */
+int wsgi_daemon_tell_note(uint32_t type, const struct wsgi_tidings *note, int64_t *told);
+/* Main thread, before READY: a script cannot be loaded. 0: go on without it; -1: the process is to
+ * end. */
+int wsgi_daemon_ask(const struct wsgi_tidings *note);
 
 /* title.c */
 void wsgi_title_set(const char *title);

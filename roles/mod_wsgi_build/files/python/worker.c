@@ -206,13 +206,6 @@ static int split(struct wsgi_connection *connection, const unsigned char *payloa
     return 0;
 }
 
-static void tell_reload(struct wsgi_daemon *daemon)
-{
-    wsgi_daemon_note(daemon, "script_reload");
-    if (!__atomic_exchange_n(&daemon->reload_told, 1, __ATOMIC_ACQ_REL))
-        wsgi_daemon_tell(WSGI_CONTROL_RELOAD, 0);
-}
-
 static void count_end(const struct exchange *exchange)
 {
     struct wsgi_board *board = exchange->daemon->board;
@@ -260,10 +253,8 @@ static int run_request(struct wsgi_daemon *daemon, struct wsgi_connection *conne
     /* Counted first: a front that has its answer must not find the worker busy. */
     count_end(&exchange);
     tell_if_spent(daemon);
-    if (result == WSGI_RUN_RELOAD) {
-        tell_reload(daemon);
+    if (result == WSGI_RUN_RELOAD)
         return reject(connection, connection->sequence, WSGI_REJECT_RELOAD);
-    }
     return send_end(connection, &outcome);
 }
 

@@ -41,14 +41,25 @@
  * supervisor is root: what a daemon says is checked, and never more than the affair of its group.
  */
 enum wsgi_control_type {
-    WSGI_CONTROL_READY = 1, /* daemon: serving */
-    WSGI_CONTROL_RELOAD,    /* daemon: a script changed, a request was rejected for it */
-    WSGI_CONTROL_FAILED,    /* daemon: Python or the engine could not start; it exits */
-    WSGI_CONTROL_DRAIN,     /* supervisor: serve what comes on the connections until they are
-                               gone, accept new ones too, exit when WSGI_CONTROL_STOP comes or
-                               no request is active and no connection is left; `why` */
-    WSGI_CONTROL_STOP,      /* supervisor: finish what runs, take nothing new, exit; `why` */
-    WSGI_CONTROL_LEAVING    /* daemon: it is to be replaced, and serves until it is; `why` */
+    WSGI_CONTROL_READY = 1,  /* daemon: serving */
+    WSGI_CONTROL_RELOAD,     /* daemon: a script changed, a request was rejected for it, or with
+                                reload=overlap served by the old code; a note (note.h) */
+    WSGI_CONTROL_FAILED,     /* daemon: Python or the engine could not start; it exits */
+    WSGI_CONTROL_DRAIN,      /* supervisor: serve what comes on the connections until they are
+                                gone, accept new ones too, exit when WSGI_CONTROL_STOP comes or
+                                no request is active and no connection is left; `why` */
+    WSGI_CONTROL_STOP,       /* supervisor: finish what runs, take nothing new, exit; `why` */
+    WSGI_CONTROL_LEAVING,    /* daemon: it is to be replaced, and serves until it is; `why` */
+    WSGI_CONTROL_LOADED,     /* daemon: a script was loaded; a note. Later processes load it before
+                                they are READY */
+    WSGI_CONTROL_MISSING,    /* daemon: a script that it was to load is gone; a note */
+    WSGI_CONTROL_UNLOADABLE, /* daemon: a script failed while it was executed; a note. Before READY
+                                with the traceback, and it waits for STOP or SERVE; after READY the
+                                process is not fit for that script any more, maybe */
+    WSGI_CONTROL_SERVE,      /* supervisor: get READY in spite of a script that failed: there is
+                                nobody else */
+    WSGI_CONTROL_KEEP        /* supervisor: the state of a script that the note names cannot be
+                                loaded; stay with what you have until the file changes again */
 };
 struct wsgi_control {
     uint32_t type;

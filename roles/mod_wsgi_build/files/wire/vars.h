@@ -119,12 +119,14 @@ enum wsgi_param {
     WSGI_PARAM_GRACEFUL_TIMEOUT,   /* n */
     WSGI_PARAM_EVICTION_TIMEOUT,   /* n */
     WSGI_PARAM_CPU_TIME_LIMIT,     /* n */
-    WSGI_PARAM_MEMORY_LIMIT        /* n: bytes */
+    WSGI_PARAM_MEMORY_LIMIT,       /* n: bytes */
+    WSGI_PARAM_PRELOAD_LEARNED     /* n*: behind a PRELOAD_SCRIPT: another process had loaded it.
+                                      Its group is as in a request with these WSGI_REQUEST_* */
 };
 
 /* The last of each kind: a reader refuses what it does not know. */
 #define WSGI_PARAM_REQUEST_LAST WSGI_PARAM_RESOURCE
-#define WSGI_PARAM_PROCESS_LAST WSGI_PARAM_MEMORY_LIMIT
+#define WSGI_PARAM_PROCESS_LAST WSGI_PARAM_PRELOAD_LEARNED
 
 #define WSGI_SCOPE_RESTRICT_STDIN 0x1
 #define WSGI_SCOPE_RESTRICT_STDOUT 0x2
@@ -152,6 +154,7 @@ enum wsgi_param {
 #define WSGI_PROCESS_SERVER_METRICS 0x40    /* mod_wsgi.server_metrics() is allowed */
 #define WSGI_PROCESS_HASH_SEED 0x80         /* PYTHONHASHSEED was set for the interpreter only */
 #define WSGI_PROCESS_ANY_CASE 0x100         /* WSGICaseSensitivity Off: module names */
+#define WSGI_PROCESS_OVERLAP 0x200          /* reload=overlap: the old code serves meanwhile */
 
 /* ---- writing ---------------------------------------------------------- */
 

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Supervisor: the socket on which the program wsgi-reload asks for new code.
+ *
+ * One line "reload GROUP" comes, one line "ok ...", "failed ..." or "refused ..." and maybe a
+ * traceback go back when it is over. Anybody may connect; whom the kernel says to be neither root
+ * nor the user of the group is refused. Few at a time, and none is waited for.
+ */
+#ifndef WSGI_APACHE_COMMAND_H
+#define WSGI_APACHE_COMMAND_H
+
+#include <poll.h>
+
+#include "httpd.h"
+#include "minder.h"
+
+#define WSGI_COMMAND_PEERS 8
+#define WSGI_COMMAND_POLLS (1 + WSGI_COMMAND_PEERS)
+#define WSGI_COMMAND_LINE 512
+
+struct wsgi_command_peer {
+    int fd; /* -1: none */
+    uid_t uid;
+    apr_time_t since;
+    size_t used;
+    struct wsgi_minder *minder; /* set once the line is there */
+    unsigned number;            /* of the renewal it waits for */
+    char line[WSGI_COMMAND_LINE];
+};
+
+struct wsgi_command {
+    int listener; /* -1: there is none */
+    const char *path;
+    server_rec *main_server;
+    struct wsgi_minder *minders;
+    int count;
+    struct wsgi_command_peer peer[WSGI_COMMAND_PEERS];
+};
+
+/* A socket that cannot be made costs only this: one line in the log. */
+void wsgi_command_open(struct wsgi_command *command, const char *path, server_rec *main_server,
+                       struct wsgi_minder *minders, int count);
+/* Fills WSGI_COMMAND_POLLS entries. */
+void wsgi_command_watch(const struct wsgi_command *command, struct pollfd *polls);
+/* What came, and what is over. */
+void wsgi_command_work(struct wsgi_command *command, const struct pollfd *polls, apr_time_t now);
+/* Another generation takes over, or the server stops. */
+void wsgi_command_close(struct wsgi_command *command);
+
+#endif

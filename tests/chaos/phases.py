@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from harness import Cut
+
 from chaos import events
 from chaos.builds import Builds
 from chaos.events import Scene, Size
@@ -90,8 +92,8 @@ class Run:
             seen.began = time.monotonic()
             try:
                 phase.event(scene)
-            except AssertionError as failure:
-                scene.faults.append(str(failure).split("\n")[0])
+            except (AssertionError, OSError, Cut) as failure:
+                scene.faults.append(f"{phase.words}: {str(failure).splitlines()[0]}")
             seen.ended = time.monotonic()
             time.sleep(0 if is_last else self.size.tail)
             seen.records = fleet.finish()

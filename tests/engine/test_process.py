@@ -350,7 +350,7 @@ def test_bad_launch_block(host: Host, extra: list[tuple[str, str | int | bytes]]
 
 def test_threads_and_stack(host: Host) -> None:
     daemon = host.start(threads=7)
-    assert len(os.listdir(f"/proc/{daemon.pid}/task")) == 8
+    assert len(os.listdir(f"/proc/{daemon.pid}/task")) == 9  # and the main thread, and the monitor
     deep = host.script(
         app(
             OK

@@ -49,7 +49,7 @@ void wsgi_command_open(struct wsgi_command *command, const char *path, server_re
     }
     command->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (command->listener >= 0 &&
-        (bind_to(command->listener, path) < 0 || listen(command->listener, 4) < 0)) {
+        (bind_to(command->listener, path) < 0 || listen(command->listener, 64) < 0)) {
         int error = errno;
 
         close(command->listener);

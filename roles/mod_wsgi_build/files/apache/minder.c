@@ -2,7 +2,6 @@
 #include "minder.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -279,17 +278,6 @@ void wsgi_minder_stop_all(struct wsgi_minder *minder, const char *why, apr_time_
 
 /* ---- for renewal.c ------------------------------------------------------- */
 
-void wsgi_minder_drain(struct wsgi_minder *minder, int index, enum wsgi_why why, const char *words,
-                       apr_time_t now)
-{
-    wsgi_plan_drain(minder, index, why, words, now);
-}
-
-void wsgi_minder_leave(struct wsgi_minder *minder, int index)
-{
-    wsgi_plan_leave_place(minder, index);
-}
-
 /* It has no handler for signals before it is ready, so SIGTERM ends it also in the midst of an
  * import. */
 void wsgi_minder_abandon(struct wsgi_minder *minder, int index, const char *words, apr_time_t now)
@@ -298,13 +286,6 @@ void wsgi_minder_abandon(struct wsgi_minder *minder, int index, const char *word
     minder->minded[index].is_waiting = 0;
     wsgi_plan_stop(minder, index, WSGI_WHY_RELOAD, words, now);
     kill(minder->minded[index].pid, SIGTERM);
-}
-
-void wsgi_minder_vacate(struct wsgi_minder *minder, int index, apr_time_t now)
-{
-    if (minder->minded[index].place >= 0) {
-        wsgi_plan_vacate(minder, index, now);
-    }
 }
 
 void wsgi_minder_make_heir(struct wsgi_minder *minder, int index, enum wsgi_why why)
@@ -319,11 +300,6 @@ void wsgi_minder_give_place(struct wsgi_minder *minder, int index, int place)
 {
     minder->minded[index].place = place;
     minder->places[place].slot = index;
-}
-
-void wsgi_minder_delay(struct wsgi_minder *minder, int place, apr_time_t now)
-{
-    wsgi_spawn_delay(&minder->places[place], now);
 }
 
 void wsgi_minder_tell_note(struct wsgi_minder *minder, int index, uint32_t type,

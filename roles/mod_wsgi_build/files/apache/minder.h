@@ -84,19 +84,11 @@ void wsgi_minder_stop_all(struct wsgi_minder *minder, const char *why, apr_time_
 /* ---- for renewal.c */
 /* It is ready: it takes requests. */
 void wsgi_minder_open(struct wsgi_minder *minder, int index, apr_time_t now);
-void wsgi_minder_drain(struct wsgi_minder *minder, int index, enum wsgi_why why, const char *words,
-                       apr_time_t now);
 /* It is not ready yet, and is not to become it: out of its place, and ended. */
 void wsgi_minder_abandon(struct wsgi_minder *minder, int index, const char *words, apr_time_t now);
-/* Its place is for another one. */
-void wsgi_minder_leave(struct wsgi_minder *minder, int index);
-/* The same for one that serves: the other one starts, at once if it has answered a request. */
-void wsgi_minder_vacate(struct wsgi_minder *minder, int index, apr_time_t now);
-/* The same, and it serves until the other one is ready. */
+/* Its place is for another one, and it serves until that one is ready. */
 void wsgi_minder_make_heir(struct wsgi_minder *minder, int index, enum wsgi_why why);
 void wsgi_minder_give_place(struct wsgi_minder *minder, int index, int place);
-/* The next process in this place starts after 0, 1, 2, 4 ... s. */
-void wsgi_minder_delay(struct wsgi_minder *minder, int place, apr_time_t now);
 /* `note` may be NULL. */
 void wsgi_minder_tell_note(struct wsgi_minder *minder, int index, uint32_t type,
                            const struct wsgi_tidings *note);

@@ -8,6 +8,8 @@
 
 #include "log.h"
 #include "minder.h"
+#include "plans.h"
+#include "spawn.h"
 #include "../wire/launch.h"
 #include "../wire/vars.h"
 
@@ -129,7 +131,9 @@ static void replace_all(struct wsgi_minder *minder, apr_time_t now)
                    (minded->place >= 0 || minded->heir >= 0)) {
             minded->is_old = 1;
             minded->heir = -1;
-            wsgi_minder_vacate(minder, i, now);
+            if (minded->place >= 0) {
+                wsgi_plan_vacate(minder, i, now);
+            }
         }
     }
 }
@@ -202,7 +206,7 @@ static void switch_over(struct wsgi_minder *minder, apr_time_t now)
     for (i = 0; i < minder->slots->count; i++) {
         if (minder->minded[i].is_old) {
             minder->minded[i].is_old = 0;
-            wsgi_minder_drain(minder, i, WSGI_WHY_RELOAD, NULL, now);
+            wsgi_plan_drain(minder, i, WSGI_WHY_RELOAD, NULL, now);
         }
     }
     minder->renewal->phase = WSGI_RENEWAL_FILLING;
@@ -262,7 +266,7 @@ static void bring_back(struct wsgi_minder *minder, int index, apr_time_t now)
 
     minder->minded[index].is_old = 0;
     if (place < 0) { /* more old ones than places: one that was just being replaced */
-        wsgi_minder_drain(minder, index, WSGI_WHY_RELOAD, NULL, now);
+        wsgi_plan_drain(minder, index, WSGI_WHY_RELOAD, NULL, now);
         return;
     }
     wsgi_minder_give_place(minder, index, place);
@@ -295,7 +299,7 @@ static void fail(struct wsgi_minder *minder, apr_time_t now)
     }
     for (i = 0; i < minder->group->processes; i++) {
         if (minder->places[i].slot < 0) {
-            wsgi_minder_delay(minder, i, now);
+            wsgi_spawn_delay(&minder->places[i], now);
         }
     }
     finish(minder, now);
@@ -438,7 +442,7 @@ static void cannot_load(struct wsgi_minder *minder, int index, const struct wsgi
         if (renewal->probe == place) {
             end_probe(minder, now);
         } else {
-            wsgi_minder_delay(minder, place, now);
+            wsgi_spawn_delay(&minder->places[place], now);
         }
         finish_if_full(minder, now);
     }
@@ -550,7 +554,7 @@ void wsgi_renewal_ended(struct wsgi_minder *minder, int index, const char *how, 
     if (!is_starting(minder, index) || minder->closing) {
         return;
     }
-    wsgi_minder_leave(minder, index);
+    wsgi_plan_leave_place(minder, index);
     if (renewal->probe == place) {
         end_probe(minder, now);
     } else if (renewal->phase == WSGI_RENEWAL_LOADING) {

@@ -38,9 +38,9 @@ static pid_t launch_into(struct wsgi_minder *minder, int index, uint32_t epoch)
     struct wsgi_launch launch = {.group = minder->group,
                                  .settings = minder->settings,
                                  .secret = minder->slots->secret,
+                                 .renewal = minder->renewal,
                                  .epoch = epoch,
                                  .server = minder->slots->owner_pid,
-                                 .renewal = minder->renewal,
                                  .listener = slot->listener,
                                  .board = slot->board_fd};
     int pair[2];
@@ -75,9 +75,9 @@ static void clear_minded(struct wsgi_minded *minded)
 {
     minded->adopted = minded->killed = minded->failed = 0;
     minded->ready = minded->drain_since = minded->stop_since = minded->due_since = 0;
-    minded->is_old = minded->is_waiting = minded->is_unfit = 0;
     minded->due = WSGI_WHY_NONE;
     minded->planned = NULL;
+    minded->is_old = minded->is_waiting = minded->is_unfit = 0;
     minded->heir = -1;
 }
 

@@ -486,10 +486,10 @@ apr_status_t wsgi_supervisor_start(apr_pool_t *pconf, server_rec *main_server,
         watch_child(p, p->retained->old[i].pid, p->retained->old[i].generation, 1);
     }
     parent = p;
+    p->settings->learned = wsgi_learned_create(groups);
     if (p->generation == 0) {
         wsgi_stale_remove(pconf, main_server, settings->socket_prefix);
     }
-    p->settings->learned = wsgi_learned_create(groups);
     if (make_all_slots(p) > 0) {
         result = make_pipes(p) < 0 ? errno : fork_supervisor(p, 0);
         if (result != APR_SUCCESS) {

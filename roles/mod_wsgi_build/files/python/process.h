@@ -59,7 +59,7 @@ struct wsgi_settings {
     const char *user_name;
     const char *user_home;
     const char *main_group;
-    int64_t server_pid; /* of httpd's parent process, 0: unknown */
+    int64_t server_pid;       /* of httpd's parent process, 0: unknown */
     int64_t shutdown_timeout; /* seconds, 0: no limit */
     const char **python_path;
     size_t python_path_count;

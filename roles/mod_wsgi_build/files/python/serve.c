@@ -162,23 +162,6 @@ void wsgi_daemon_tell(uint32_t type, uint32_t why)
         wsgi_log(WSGI_LOG_DEBUG, NULL, "the supervisor cannot be told: %s", strerror(errno));
 }
 
-void wsgi_daemon_leave(enum wsgi_why why)
-{
-    struct wsgi_daemon *daemon = wsgi_process.daemon;
-    int none = WSGI_WHY_NONE;
-
-    wsgi_daemon_note(daemon, wsgi_why_reason(why));
-    if (__atomic_compare_exchange_n(&daemon->leaving, &none, (int)why, 0, __ATOMIC_ACQ_REL,
-                                    __ATOMIC_ACQUIRE))
-        wsgi_daemon_tell(WSGI_CONTROL_LEAVING, why);
-    wsgi_daemon_poke(daemon); /* what it waits for may have changed */
-}
-
-void wsgi_daemon_refuse(void)
-{
-    __atomic_store_n(&wsgi_process.daemon->refusing, 1, __ATOMIC_RELEASE);
-}
-
 /* 1: it has been told, or need not be. */
 static int was_told(int64_t *told)
 {
@@ -213,6 +196,23 @@ int wsgi_daemon_tell_note(uint32_t type, const struct wsgi_tidings *note, int64_
     }
     free(message);
     return result;
+}
+
+void wsgi_daemon_leave(enum wsgi_why why)
+{
+    struct wsgi_daemon *daemon = wsgi_process.daemon;
+    int none = WSGI_WHY_NONE;
+
+    wsgi_daemon_note(daemon, wsgi_why_reason(why));
+    if (__atomic_compare_exchange_n(&daemon->leaving, &none, (int)why, 0, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_ACQUIRE))
+        wsgi_daemon_tell(WSGI_CONTROL_LEAVING, why);
+    wsgi_daemon_poke(daemon); /* what it waits for may have changed */
+}
+
+void wsgi_daemon_refuse(void)
+{
+    __atomic_store_n(&wsgi_process.daemon->refusing, 1, __ATOMIC_RELEASE);
 }
 
 static int fail(char *error, size_t size, const char *format, ...)
@@ -480,34 +480,20 @@ static void obey_stop(struct wsgi_daemon *daemon, uint32_t why)
     __atomic_store_n(&daemon->stop_signal, -1, __ATOMIC_RELEASE);
 }
 
-/* The supervisor died. Another one takes over, starts a process in the place of this one and tells
- * it to stop by SIGTERM; until then it serves, unless httpd itself is gone. */
-static void become_orphan(struct wsgi_daemon *daemon)
-{
-    daemon->orphaned = wsgi_clock_steady();
-    begin_drain(daemon, "its supervisor is gone", WSGI_WHY_SHUTDOWN);
-}
-
-static void look_after_httpd(struct wsgi_daemon *daemon)
-{
-    pid_t server = (pid_t)wsgi_process.settings.server_pid;
-
-    if (daemon->orphaned && server > 0 && kill(server, 0) != 0 && errno == ESRCH)
-        obey_stop(daemon, WSGI_WHY_SHUTDOWN);
-}
-
 /* Who is told to stay has to be told again that it would like to go. */
 static void obey_keep(struct wsgi_daemon *daemon, const unsigned char *data, size_t size)
 {
     struct wsgi_tidings note;
+    int leaving;
 
     if (wsgi_note_decode(data, size, &note) != 0) {
         wsgi_log(WSGI_LOG_ERR, NULL, "a control message is malformed");
         return;
     }
     wsgi_script_keep(note.path, note.mtime);
-    if (__atomic_load_n(&daemon->spent, __ATOMIC_ACQUIRE))
-        wsgi_daemon_tell(WSGI_CONTROL_LEAVING, WSGI_WHY_MAXIMUM_REQUESTS);
+    leaving = __atomic_load_n(&daemon->leaving, __ATOMIC_ACQUIRE);
+    if (leaving != WSGI_WHY_NONE)
+        wsgi_daemon_tell(WSGI_CONTROL_LEAVING, (uint32_t)leaving);
 }
 
 static void obey(struct wsgi_daemon *daemon, const struct note_message *message, size_t size)
@@ -524,6 +510,22 @@ static void obey(struct wsgi_daemon *daemon, const struct note_message *message,
         obey_keep(daemon, message->note, size - sizeof *head);
     else
         wsgi_log(WSGI_LOG_ERR, NULL, "a control message has unknown type %u", head->type);
+}
+
+/* The supervisor died. Another one takes over, starts a process in the place of this one and tells
+ * it to stop by SIGTERM; until then it serves, unless httpd itself is gone. */
+static void become_orphan(struct wsgi_daemon *daemon)
+{
+    daemon->orphaned = wsgi_clock_steady();
+    begin_drain(daemon, "its supervisor is gone", WSGI_WHY_SHUTDOWN);
+}
+
+static void look_after_httpd(struct wsgi_daemon *daemon)
+{
+    pid_t server = (pid_t)wsgi_process.settings.server_pid;
+
+    if (daemon->orphaned && server > 0 && kill(server, 0) != 0 && errno == ESRCH)
+        obey_stop(daemon, WSGI_WHY_SHUTDOWN);
 }
 
 /* One message of the supervisor. 0: its end is closed. */

@@ -32,6 +32,7 @@ struct map {
 struct wsgi_stacks {
     int pipe[2]; /* non-blocking: a thread never waits for us */
     int number;  /* of the signal */
+    int writer;  /* of the one at which faulthandler writes, 0: we do */
     const char *problem;
 
     /* For the handler. */
@@ -68,7 +69,6 @@ static void take_words(struct wsgi_stacks *stacks, const ucontext_t *context)
         stacks->words[stacks->word_count++] = top[i];
 }
 
-/* Where faulthandler writes the stack, it has done so before it calls us. */
 static void on_ask(int number, siginfo_t *info, void *context)
 {
     struct wsgi_stacks *stacks = wsgi_process.stacks;
@@ -87,7 +87,9 @@ static void on_ask(int number, siginfo_t *info, void *context)
         state = PyGILState_GetThisThreadState();
     stacks->holds_gil = state != NULL && wsgi_compat_attached() == state;
     take_words(stacks, context);
-    if (state != NULL)
+    if (stacks->writer > 0)
+        raise(stacks->writer); /* it has written when this returns */
+    else if (state != NULL)
         wsgi_compat_dump(stacks->pipe[1], state);
     if (write(stacks->pipe[1], &mark, 1) < 0)
         errno = problem; /* then nobody is told, and who asked gives up */
@@ -97,13 +99,13 @@ static void on_ask(int number, siginfo_t *info, void *context)
 /* ---- preparing ----------------------------------------------------------- */
 
 /* A signal that nobody has a use for. */
-static int take_signal(void)
+static int take_signal(void (*handler)(int, siginfo_t *, void *))
 {
     struct sigaction action, before;
     int number;
 
     memset(&action, 0, sizeof action);
-    action.sa_sigaction = on_ask;
+    action.sa_sigaction = handler;
     action.sa_flags = SA_RESTART | SA_SIGINFO | SA_ONSTACK;
     sigemptyset(&action.sa_mask);
     for (number = SIGRTMAX - 2; number > SIGRTMAX - SIGNAL_LAST; number--)
@@ -112,17 +114,28 @@ static int take_signal(void)
     return -1;
 }
 
+/* What is left when an application takes faulthandler's handler away. */
+static void on_nothing(int number, siginfo_t *info, void *context)
+{
+    (void)number;
+    (void)info;
+    (void)context;
+}
+
 /* From 3.13 on only faulthandler can write a stack. It keeps one record a signal, so it does not
  * matter what else an application does with it. */
-static const char *let_faulthandler_write(const struct wsgi_stacks *stacks)
+static const char *let_faulthandler_write(struct wsgi_stacks *stacks)
 {
     PyObject *module = PyImport_ImportModule("faulthandler");
     PyObject *function = module != NULL ? PyObject_GetAttrString(module, "register") : NULL;
     PyObject *result = NULL;
     const char *problem = NULL;
+    int number = function != NULL ? take_signal(on_nothing) : -1;
 
-    if (function != NULL)
-        result = PyObject_CallFunction(function, "iiii", stacks->number, stacks->pipe[1], 0, 1);
+    if (number > 0)
+        result = PyObject_CallFunction(function, "iiii", number, stacks->pipe[1], 0, 0);
+    if (result != NULL)
+        stacks->writer = number;
     if (module == NULL)
         problem = "this Python has no module faulthandler";
     else if (result == NULL)
@@ -144,7 +157,7 @@ struct wsgi_stacks *wsgi_stacks_prepare(void)
         free(stacks);
         return NULL;
     }
-    stacks->number = take_signal();
+    stacks->number = take_signal(on_ask);
     if (stacks->number < 0)
         stacks->problem = "no signal is free";
     else if (!WSGI_COMPAT_DUMPS)

@@ -101,11 +101,11 @@ enum wsgi_code {
     WSGI_CODE_RELOAD_REQUIRED = 1021,   /* reload_required() raised */
     WSGI_CODE_EXTENSION_REFUSES = 1022, /* the hint about sub-interpreters */
     WSGI_CODE_REQUEST_TIMEOUT = 1030,   /* mod_wsgi.RequestTimeout ended it -> 504 */
-    WSGI_CODE_REQUEST_STUCK = 1031,     /* over request-timeout; its process is replaced */
+    WSGI_CODE_REQUEST_OVERDUE = 1031,   /* request-timeout is over: 504, or cut */
     WSGI_CODE_STARTUP_TIMEOUT = 1032,   /* no script was loaded in time */
     WSGI_CODE_DEADLOCK = 1033,          /* the GIL could not be had */
     WSGI_CODE_SHUTDOWN_TIMEOUT = 1034,  /* the process did not end in time */
-    WSGI_CODE_REQUEST_OVERDUE = 1031,   /* request-timeout is over: 504, or cut */
+    WSGI_CODE_REQUEST_STUCK = 1035,     /* likewise, with its stack; its process is replaced */
     WSGI_CODE_OUTPUT_FAILED = 1040      /* an output filter, or a file that became shorter: cut */
 };
 

@@ -38,7 +38,7 @@ def _locked(directory: Path) -> Iterator[None]:
         yield
 
 
-def _source_hash(pythons: list[str]) -> str:
+def source_hash(pythons: list[str]) -> str:
     """Names and contents of all sources, and the tools they are built with."""
     digest = hashlib.sha256()
     for path in sorted(SOURCES.rglob("*")):
@@ -72,7 +72,7 @@ def build_module() -> Path:
     pythons = os.environ.get("WSGI_TEST_PYTHON", places().python).split(os.pathsep)
     more = ["--enable-asan"] if sanitizers.wanted() else []
     builds = places().cache / ("sanitizers-build" if more else "build")
-    target = builds / _source_hash(pythons)
+    target = builds / source_hash(pythons)
     module = target / "modules" / "pyweb_mod_wsgi" / "current" / "mod_wsgi.so"
     with _locked(builds):
         if not module.exists():

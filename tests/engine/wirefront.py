@@ -18,7 +18,7 @@ import struct
 import threading
 import time
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -72,7 +72,8 @@ TYPES = {
 }
 TYPE_NAMES = {number: name for name, number in TYPES.items()}
 CONTROL = {
-    name: number for number, name in enumerate(["READY", "RELOAD", "FAILED", "DRAIN", "STOP", "LEAVING"], start=1)
+    name: number
+    for number, name in enumerate(["READY", "RELOAD", "FAILED", "DRAIN", "STOP", "LEAVING", "SCORES"], start=1)
 }
 WHYS = re.findall(r"^WSGI_WHY\((\w+),", (SOURCES / "wire" / "why.def").read_text(encoding="ascii"), re.MULTILINE)
 
@@ -456,8 +457,9 @@ class Daemon:
         name = next(name for name, value in CONTROL.items() if value == number)
         return f"{name} {WHYS[why]}" if why else name
 
-    def tell(self, name: str, why: str = "SHUTDOWN") -> None:
-        self.control.send(struct.pack("=IIII", CONTROL[name], self.epoch, WHYS.index(why), 0))
+    def tell(self, name: str, why: str = "SHUTDOWN", descriptors: Sequence[int] = ()) -> None:
+        message = struct.pack("=IIII", CONTROL[name], self.epoch, WHYS.index(why), 0)
+        socket.send_fds(self.control, [message], list(descriptors))
 
     def front(self, hello: bool = True) -> Front:
         return Front(self.path, self.secret, self.epoch, hello)

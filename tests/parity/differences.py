@@ -122,7 +122,7 @@ DIFFERENCES: dict[str, str] = {
     "D604": "tests/server/test_modules.py::test_request_inside_a_request",
     "D605": "tests/engine/test_events.py::test_exceptions_of_the_application",
     "D606": CASES,
-    "D607": "tests/server/test_modules.py::test_metrics_stay_none",
+    "D607": "tests/server/test_metrics.py::test_threads_that_serve",
     "D701": "tests/server/test_daemon.py::test_descriptors_of_a_daemon",
     "D702": CASES,
     "D703": CASES,

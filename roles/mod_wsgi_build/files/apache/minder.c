@@ -15,6 +15,7 @@
 #include "ends.h"
 #include "launch.h"
 #include "log.h"
+#include "showing.h"
 #include "../wire/launch.h"
 
 #define WSGI_HEALTHY apr_time_from_sec(60)     /* so old: its end is no early one */
@@ -154,7 +155,7 @@ static void start_into(struct wsgi_minder *minder, int index, int place, apr_tim
         wsgi_minder_point(minder);
         return;
     }
-    minded->adopted = minded->killed = minded->failed = 0;
+    minded->adopted = minded->killed = minded->failed = minded->asks = 0;
     minded->ready = minded->drain_since = minded->stop_since = 0;
     minded->planned = NULL;
     minded->place = place;
@@ -427,6 +428,9 @@ static void heard(struct wsgi_minder *minder, int index, const struct wsgi_contr
     case WSGI_CONTROL_FAILED:
         minder->minded[index].failed = 1;
         break;
+    case WSGI_CONTROL_SCORES:
+        minder->minded[index].asks = 1;
+        break;
     default:
         break; /* not a daemon's to say; it harms nobody */
     }
@@ -531,6 +535,20 @@ static int adopted_is_gone(const struct wsgi_minder *minder, int index)
            birth_of(minded->pid) != atomic_load(&minder->slots->slot[index].shared->born);
 }
 
+/* It asked for the scoreboard, in an interval in which it may ask once: the supervisor is there for
+ * all groups. */
+static void answer(struct wsgi_minder *minder, int index, apr_time_t now)
+{
+    struct wsgi_minded *minded = &minder->minded[index];
+
+    if (minded->asks && now - minded->answered >= WSGI_TICK_QUICK && minded->control >= 0) {
+        minded->asks = 0;
+        minded->answered = now;
+        wsgi_show_scores(minder->group, minded->control,
+                         atomic_load(&minder->slots->slot[index].shared->epoch));
+    }
+}
+
 /* A process on its way out. */
 static void follow_out(struct wsgi_minder *minder, int index, apr_time_t now)
 {
@@ -550,20 +568,22 @@ static void follow_out(struct wsgi_minder *minder, int index, apr_time_t now)
 apr_time_t wsgi_minder_tick(struct wsgi_minder *minder, apr_time_t now)
 {
     apr_time_t next;
-    int leaving = 0;
+    int quick = 0;
     int i;
 
     for (i = 0; i < minder->slots->count; i++) {
+        answer(minder, i, now);
+        quick |= minder->minded[i].asks;
         if (minder->minded[i].pid && minder->minded[i].planned) {
             follow_out(minder, i, now);
-            leaving = 1;
+            quick = 1;
         } else if (minder->minded[i].ready && minder->minded[i].place >= 0 &&
                    now - minder->minded[i].ready > WSGI_HEALTHY) {
             minder->places[minder->minded[i].place].failures = 0;
         }
     }
     next = start_due(minder, now);
-    return leaving && next > now + WSGI_TICK_QUICK ? now + WSGI_TICK_QUICK : next;
+    return quick && next > now + WSGI_TICK_QUICK ? now + WSGI_TICK_QUICK : next;
 }
 
 void wsgi_minder_drain_all(struct wsgi_minder *minder, const char *why, apr_time_t now)

@@ -22,9 +22,11 @@ struct wsgi_minded {
     apr_time_t ready;
     apr_time_t drain_since;
     apr_time_t stop_since;
-    apr_time_t died;     /* of the former process in the slot */
-    int killed;          /* by us, shutdown-timeout was over */
-    int failed;          /* it said that it could not start */
+    apr_time_t died; /* of the former process in the slot */
+    int killed;      /* by us, shutdown-timeout was over */
+    int failed;      /* it said that it could not start */
+    int asks;        /* for the scoreboard */
+    apr_time_t answered;
     enum wsgi_why why;   /* it is to end, when `planned` is set, */
     const char *planned; /* which are words for the log; NULL: it is not */
 };

@@ -25,6 +25,7 @@
 #include "connection.h"
 #include "events.h"
 #include "interp.h"
+#include "metrics.h"
 #include "script.h"
 #include "stream.h"
 
@@ -131,7 +132,7 @@ static void log_to_pipe(int level, const char *text, size_t size)
         log_each_line(head, begin, text, size);
 }
 
-static const struct wsgi_host pipe_host = {log_to_pipe};
+static const struct wsgi_host pipe_host = {.log = log_to_pipe};
 
 /* ---- small things -------------------------------------------------------- */
 
@@ -416,16 +417,39 @@ static void obey_stop(struct wsgi_daemon *daemon, uint32_t why)
     __atomic_store_n(&daemon->stop_signal, -1, __ATOMIC_RELEASE);
 }
 
+/* Receives a message; *descriptor is what came with it, -1: nothing. */
+static ssize_t receive_control(struct wsgi_control *message, int *descriptor)
+{
+    struct iovec part = {message, sizeof *message};
+    union {
+        char bytes[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } ancillary;
+    struct msghdr parts = {.msg_iov = &part,
+                           .msg_iovlen = 1,
+                           .msg_control = ancillary.bytes,
+                           .msg_controllen = sizeof ancillary.bytes};
+    ssize_t count = recvmsg(WSGI_FD_CONTROL, &parts, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    struct cmsghdr *given = count > 0 ? CMSG_FIRSTHDR(&parts) : NULL;
+
+    *descriptor = -1;
+    if (given != NULL && given->cmsg_level == SOL_SOCKET && given->cmsg_type == SCM_RIGHTS)
+        memcpy(descriptor, CMSG_DATA(given), sizeof *descriptor);
+    return count;
+}
+
 /* One message of the supervisor. 0: its end is closed. */
 static int take_control(struct wsgi_daemon *daemon)
 {
     struct wsgi_control message;
-    ssize_t count = recv(WSGI_FD_CONTROL, &message, sizeof message, MSG_DONTWAIT);
+    int descriptor;
+    ssize_t count = receive_control(&message, &descriptor);
 
     if (count < 0 && (errno == EAGAIN || errno == EINTR))
         return 1;
     if (count <= 0) {
         begin_drain(daemon, "its supervisor is gone", WSGI_WHY_SHUTDOWN);
+        wsgi_metrics_take_scores(-1);
         return 0;
     }
     if (count != sizeof message || message.epoch != wsgi_process.settings.epoch)
@@ -434,9 +458,18 @@ static int take_control(struct wsgi_daemon *daemon)
         obey_stop(daemon, message.why);
     else if (message.type == WSGI_CONTROL_DRAIN)
         begin_drain(daemon, wsgi_why_words(message.why), message.why);
+    else if (message.type == WSGI_CONTROL_SCORES)
+        wsgi_metrics_take_scores(descriptor);
     else
         wsgi_log(WSGI_LOG_ERR, NULL, "a control message has unknown type %u", message.type);
     return 1;
+}
+
+int wsgi_daemon_hear(int milliseconds)
+{
+    struct pollfd look = {WSGI_FD_CONTROL, POLLIN, 0};
+
+    return poll(&look, 1, milliseconds) > 0 && take_control(wsgi_process.daemon);
 }
 
 /* A connection outlives its request, so none left means that nothing is active either. */

@@ -82,6 +82,10 @@ void wsgi_daemon_note(struct wsgi_daemon *daemon, const char *reason);
 /* `why` as enum wsgi_why, for LEAVING. */
 void wsgi_daemon_tell(uint32_t type, uint32_t why);
 
+/* Main thread: waits up to so many milliseconds for a word of the supervisor, and obeys it. 0: none
+ * came, or none will come any more. */
+int wsgi_daemon_hear(int milliseconds);
+
 /* title.c */
 void wsgi_title_set(const char *title);
 

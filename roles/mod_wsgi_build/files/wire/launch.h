@@ -48,7 +48,9 @@ enum wsgi_control_type {
                                gone, accept new ones too, exit when WSGI_CONTROL_STOP comes or
                                no request is active and no connection is left; `why` */
     WSGI_CONTROL_STOP,      /* supervisor: finish what runs, take nothing new, exit; `why` */
-    WSGI_CONTROL_LEAVING    /* daemon: it is to be replaced, and serves until it is; `why` */
+    WSGI_CONTROL_LEAVING,   /* daemon: it is to be replaced, and serves until it is; `why` */
+    WSGI_CONTROL_SCORES /* daemon: asks for a snapshot of httpd's scoreboard. Supervisor: has it,
+                           as a descriptor (scores.h); without one there is none to be had */
 };
 struct wsgi_control {
     uint32_t type;

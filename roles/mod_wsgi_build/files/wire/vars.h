@@ -152,6 +152,7 @@ enum wsgi_param {
 #define WSGI_PROCESS_SERVER_METRICS 0x40    /* mod_wsgi.server_metrics() is allowed */
 #define WSGI_PROCESS_HASH_SEED 0x80         /* PYTHONHASHSEED was set for the interpreter only */
 #define WSGI_PROCESS_ANY_CASE 0x100         /* WSGICaseSensitivity Off: module names */
+#define WSGI_PROCESS_TELEMETRY 0x200        /* WSGITelemetryService has the numbers */
 
 /* ---- writing ---------------------------------------------------------- */
 

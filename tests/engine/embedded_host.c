@@ -167,7 +167,7 @@ static void log_host(int level, const char *text, size_t size)
     fprintf(stderr, "%d %.*s\n", level, (int)size, text);
 }
 
-static const struct wsgi_host host = {log_host};
+static const struct wsgi_host host = {.log = log_host};
 
 static void print_hex(const char *name, const struct bytes *bytes)
 {

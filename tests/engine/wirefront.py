@@ -18,7 +18,7 @@ import struct
 import threading
 import time
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -77,7 +77,7 @@ CONTROL = {
     for number, name in enumerate(
         [
             *("READY", "RELOAD", "FAILED", "DRAIN", "STOP", "LEAVING"),
-            *("LOADED", "MISSING", "UNLOADABLE", "SERVE", "KEEP"),
+            *("LOADED", "MISSING", "UNLOADABLE", "SERVE", "KEEP", "SCORES"),
         ],
         start=1,
     )
@@ -499,8 +499,9 @@ class Daemon:
         name = next(name for name, value in CONTROL.items() if value == number)
         return name, WHYS[why] if why else "", read_note(raw[16:]) if len(raw) > 16 else None
 
-    def tell(self, name: str, why: str = "SHUTDOWN", note: bytes = b"") -> None:
-        self.control.send(struct.pack("=IIII", CONTROL[name], self.epoch, WHYS.index(why), 0) + note)
+    def tell(self, name: str, why: str = "SHUTDOWN", note: bytes = b"", descriptors: Sequence[int] = ()) -> None:
+        message = struct.pack("=IIII", CONTROL[name], self.epoch, WHYS.index(why), 0) + note
+        socket.send_fds(self.control, [message], list(descriptors))
 
     def front(self, hello: bool = True) -> Front:
         return Front(self.path, self.secret, self.epoch, hello)

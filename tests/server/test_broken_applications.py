@@ -292,7 +292,9 @@ DEADLY = (
 
 
 # What a process says that is killed, or from which its files were taken.
-LAST_WORDS = r"crashed: |Fatal Python error|^.*File|Current thread|Extension modules|no Python frame|Thread 0x|Segmentation"
+LAST_WORDS = (
+    r"crashed: |Fatal Python error|^.*File|Current thread|Extension modules|no Python frame|Thread 0x|Segmentation"
+)
 
 
 def groups(layout: Layout) -> str:

@@ -115,12 +115,6 @@ def test_metrics_are_none_until_somebody_asks(site: Server) -> None:
     )
 
 
-@pytest.mark.ours("D607: this version records no metrics, and invents none")
-def test_metrics_stay_none(site: Server) -> None:
-    code = "mod_wsgi.start_recording_metrics()\nr = [mod_wsgi.process_metrics(), mod_wsgi.request_metrics()]"
-    assert run(site, "quiet", code) == [None, None]
-
-
 @pytest.mark.modes("embedded")
 def test_signals_are_not_delivered_when_embedded(new_server: Any) -> None:
     """One INFO line and a stack that names the caller."""

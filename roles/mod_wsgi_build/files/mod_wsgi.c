@@ -46,6 +46,7 @@ static void register_hooks(apr_pool_t *pool)
     ap_hook_check_config(wsgi_facts_check_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(wsgi_start_tokens, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(wsgi_start_generation, NULL, NULL, APR_HOOK_REALLY_LAST);
+    ap_hook_pre_mpm(wsgi_start_first_generation, NULL, NULL, APR_HOOK_REALLY_LAST);
     ap_hook_child_init(wsgi_start_child, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_translate_name(wsgi_route_translate, before_us, after_us, APR_HOOK_MIDDLE);
     ap_hook_handler(wsgi_handler, NULL, NULL, APR_HOOK_MIDDLE);

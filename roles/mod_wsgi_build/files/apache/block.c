@@ -208,7 +208,8 @@ int wsgi_block_own_gil(const struct wsgi_settings *settings, const char *process
 static int64_t shared_flags(const struct wsgi_settings *settings)
 {
     return (settings->destroy_interpreter == 0 ? WSGI_PROCESS_KEEP_INTERPRETERS : 0) |
-           (settings->case_sensitivity == 0 ? WSGI_PROCESS_ANY_CASE : 0);
+           (settings->case_sensitivity == 0 ? WSGI_PROCESS_ANY_CASE : 0) |
+           (settings->telemetry_target != NULL ? WSGI_PROCESS_TELEMETRY : 0);
 }
 
 static int64_t daemon_flags(const struct wsgi_settings *settings, const struct wsgi_group *group)

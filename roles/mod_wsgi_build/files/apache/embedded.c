@@ -7,6 +7,7 @@
 #include "group.h"
 #include "log.h"
 #include "response.h"
+#include "scores.h"
 #include "../wire/engine.h"
 #include "../wire/vars.h"
 
@@ -64,7 +65,7 @@ static void host_log(int level, const char *text, size_t size)
         wsgi_log_server_text(server_for(wsgi_log_level(level)), level, text, size);
 }
 
-static const struct wsgi_host host_functions = {.log = host_log};
+static const struct wsgi_host host_functions = {.log = host_log, .scores = wsgi_scores_copy};
 
 /* ---- libpython and engine -------------------------------------------------------------------- */
 

@@ -14,12 +14,14 @@
 #include "log.h"
 #include "plans.h"
 #include "services.h"
+#include "showing.h"
 #include "spawn.h"
 #include "../wire/control.h"
 #include "../wire/launch.h"
 
-#define WSGI_START_SPACE apr_time_from_sec(1) /* between two starts in a place at least */
-#define WSGI_HEALTHY apr_time_from_sec(60)    /* so old: its end is no early one */
+#define WSGI_START_SPACE apr_time_from_sec(1)    /* between two starts in a place at least */
+#define WSGI_HEALTHY apr_time_from_sec(60)       /* so old: its end is no early one */
+#define WSGI_SCORES_SPACE apr_time_from_msec(50) /* between two looks at the scoreboard */
 #define WSGI_CONTROL_TURN 16    /* messages taken from one process before others have their turn */
 #define WSGI_CONTROL_FLOOD 1000 /* in a second: more than any daemon of ours has to say */
 
@@ -177,6 +179,9 @@ static void heard(struct wsgi_minder *minder, int index, const struct wsgi_contr
     case WSGI_CONTROL_FAILED:
         minder->minded[index].failed = 1;
         break;
+    case WSGI_CONTROL_SCORES:
+        minder->minded[index].asks = 1;
+        break;
     default: /* wsgi_control_check() lets through nothing else but what carries a note */
         wsgi_renewal_heard(minder, index, message->type, note, now);
         break;
@@ -311,6 +316,31 @@ static void clear_adopted(struct wsgi_minder *minder, apr_time_t now)
     }
 }
 
+/* Who asked for the scoreboard gets it, in an interval once: the supervisor is there for all
+ * groups. The time when somebody's interval is over. */
+static apr_time_t answer_all(struct wsgi_minder *minder, apr_time_t now)
+{
+    apr_time_t next = now + apr_time_from_sec(1);
+    int i;
+
+    for (i = 0; i < minder->slots->count; i++) {
+        struct wsgi_minded *minded = &minder->minded[i];
+
+        if (!minded->asks || minded->control < 0) {
+            continue;
+        }
+        if (now - minded->answered < WSGI_SCORES_SPACE) {
+            next = minded->answered + WSGI_SCORES_SPACE;
+            continue;
+        }
+        minded->asks = 0;
+        minded->answered = now;
+        wsgi_show_scores(minder->group, minded->control,
+                         atomic_load(&minder->slots->slot[i].shared->epoch));
+    }
+    return next;
+}
+
 apr_time_t wsgi_minder_tick(struct wsgi_minder *minder, apr_time_t now)
 {
     int limit = minder->group->graceful_timeout;
@@ -324,6 +354,8 @@ apr_time_t wsgi_minder_tick(struct wsgi_minder *minder, apr_time_t now)
     clear_adopted(minder, now);
     note_health(minder, now);
     next = wsgi_plan_due(minder, now);
+    due = answer_all(minder, now);
+    next = due < next ? due : next;
     due = wsgi_renewal_tick(minder, now);
     next = due < next ? due : next;
     due = wsgi_spawn_due(minder, now);

@@ -31,9 +31,11 @@ struct wsgi_minded {
     apr_time_t stop_since;
     apr_time_t died; /* of the former process in the slot */
     apr_time_t heard_since;
-    int heard;           /* messages since then, within a second */
-    int killed;          /* by us, shutdown-timeout was over */
-    int failed;          /* it said that it could not start */
+    int heard;  /* messages since then, within a second */
+    int killed; /* by us, shutdown-timeout was over */
+    int failed; /* it said that it could not start */
+    int asks;   /* for the scoreboard */
+    apr_time_t answered;
     enum wsgi_why why;   /* it is to end, when `planned` is set, */
     const char *planned; /* which are words for the log; NULL: it is not */
     /* Of renewal.c: */

@@ -79,7 +79,7 @@ static void clear_minded(struct wsgi_minded *minded)
     minded->ready = minded->drain_since = minded->stop_since = minded->due_since = 0;
     minded->due = WSGI_WHY_NONE;
     minded->planned = NULL;
-    minded->heard = 0;
+    minded->heard = minded->asks = 0;
     minded->is_old = minded->is_waiting = minded->is_unfit = 0;
     minded->heir = -1;
 }

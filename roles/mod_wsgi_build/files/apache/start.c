@@ -12,6 +12,7 @@
 
 #include "apr_strings.h"
 #include "http_core.h"
+#include "http_main.h"
 #include "unixd.h"
 
 #include <string.h>
@@ -61,20 +62,11 @@ static struct wsgi_supervisor_settings *describe_server(apr_pool_t *pconf, serve
     return server;
 }
 
-/* At a cold start this runs after httpd has become a daemon (the MPM does that before the second
- * reading), so the pid is final; a restart reads the configuration once. Either way once for each
- * generation, and as the last, when no other module can refuse the configuration any more. */
-int wsgi_start_generation(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
-                          server_rec *main_server)
+static void start_supervisor(apr_pool_t *pconf, server_rec *main_server)
 {
     const struct wsgi_settings *settings = wsgi_config_settings(main_server);
     apr_status_t rv;
 
-    (void)plog;
-    (void)ptemp;
-    if (is_rehearsal())
-        return OK;
-    wsgi_facts_report(main_server);
     rv = wsgi_supervisor_start(pconf, main_server, settings->groups,
                                describe_server(pconf, main_server, settings->socket_prefix));
     if (rv != APR_SUCCESS)
@@ -82,6 +74,31 @@ int wsgi_start_generation(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp
                      "WSGI%04d: the supervisor could not be started, no process group is in "
                      "service",
                      WSGI_CODE_GROUP_NOT_READY);
+}
+
+/* At a cold start this runs after httpd has become a daemon (the MPM does that before the second
+ * reading), so the pid is final; a restart reads the configuration once. Either way once for each
+ * generation, and as the last, when no other module can refuse the configuration any more. */
+int wsgi_start_generation(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
+                          server_rec *main_server)
+{
+    (void)plog;
+    (void)ptemp;
+    if (is_rehearsal())
+        return OK;
+    wsgi_facts_report(main_server);
+    if (ap_exists_scoreboard_image())
+        start_supervisor(pconf, main_server);
+    return OK;
+}
+
+/* At a cold start the scoreboard, which the supervisor shows to daemons, is made only now. */
+int wsgi_start_first_generation(apr_pool_t *pool, ap_scoreboard_e kind)
+{
+    (void)pool;
+    (void)kind;
+    if (!wsgi_supervisor_is_started())
+        start_supervisor(ap_server_conf->process->pconf, ap_server_conf);
     return OK;
 }
 

@@ -4,13 +4,16 @@
 #define WSGI_APACHE_START_H
 
 #include "httpd.h"
+#include "scoreboard.h"
 
 /* post_config, in the middle: the server tokens. */
 int wsgi_start_tokens(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                       server_rec *main_server);
-/* post_config, as the last: the supervisor of this generation. */
+/* post_config, as the last: the supervisor of this generation; at a cold start only in pre_mpm, as
+ * the last. */
 int wsgi_start_generation(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                           server_rec *main_server);
+int wsgi_start_first_generation(apr_pool_t *pool, ap_scoreboard_e kind);
 /* child_init */
 void wsgi_start_child(apr_pool_t *pchild, server_rec *main_server);
 

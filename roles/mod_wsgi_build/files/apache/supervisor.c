@@ -475,6 +475,11 @@ static struct parent *make_parent(apr_pool_t *pconf, server_rec *main_server,
     return p;
 }
 
+int wsgi_supervisor_is_started(void)
+{
+    return parent != NULL;
+}
+
 apr_status_t wsgi_supervisor_start(apr_pool_t *pconf, server_rec *main_server,
                                    const apr_array_header_t *groups,
                                    const struct wsgi_supervisor_settings *settings)

@@ -31,6 +31,9 @@ apr_status_t wsgi_supervisor_start(apr_pool_t *pconf, server_rec *main_server,
                                    const apr_array_header_t *groups,
                                    const struct wsgi_supervisor_settings *settings);
 
+/* Parent: 1 when that has been done for this generation. */
+int wsgi_supervisor_is_started(void);
+
 /* Apache child: closes what belongs to the parent and the supervisor, keeps `life`. */
 void wsgi_supervisor_child_init(apr_pool_t *pchild);
 

@@ -257,17 +257,6 @@ void wsgi_events_exception(struct wsgi_run *run, PyObject *error)
     Py_XDECREF(payload);
 }
 
-/* As the client got it: what was sent stands, unless it was a time-out that cut it. */
-static int status_of(const struct wsgi_run *run)
-{
-    const struct wsgi_outcome *outcome = run->outcome;
-
-    if (outcome->status == 0 || outcome->silent ||
-        (run->head_sent && outcome->code != WSGI_CODE_REQUEST_TIMEOUT))
-        return run->number != 0 ? run->number : outcome->status;
-    return outcome->status;
-}
-
 void wsgi_events_finished(struct wsgi_run *run)
 {
     const struct wsgi_meter *meter = &run->meter;
@@ -288,7 +277,7 @@ void wsgi_events_finished(struct wsgi_run *run)
     put_seconds(payload, "output_time", meter->output_time, 1e9);
     put_seconds(payload, "application_finish", now, 1e6);
     put_seconds(payload, "application_time", now - run->application_start, 1e6);
-    put_number(payload, "status", status_of(run));
+    put_number(payload, "status", wsgi_run_status(run));
     put_seconds(payload, "gil_wait_time", meter->wait_time, 1e9);
     put_number(payload, "gil_wait_count", meter->waits);
     tell(run, "request_finished", payload);

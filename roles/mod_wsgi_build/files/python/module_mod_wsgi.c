@@ -4,6 +4,7 @@
 
 #include "../wire/engine.h"
 #include "loghandler.h"
+#include "metrics.h"
 #include "run.h"
 #include "stream.h"
 
@@ -88,16 +89,6 @@ static PyObject *request_data(PyObject *module, PyObject *unused)
     return NULL;
 }
 
-/* ---- metrics ------------------------------------------------------------- */
-
-/* Nothing is recorded yet, and a number that nobody measured would be worse than none. */
-static PyObject *no_metrics(PyObject *module, PyObject *unused)
-{
-    (void)module;
-    (void)unused;
-    Py_RETURN_NONE;
-}
-
 /* ---- LogHandler ---------------------------------------------------------- */
 
 /* The class needs the package logging, which not every application imports: so it is made when it
@@ -166,14 +157,23 @@ PyDoc_STRVAR(request_data_doc,
              "request_data($module, /)\n--\n\n"
              "The dictionary that belongs to the request of this thread until the request ends.\n"
              "RuntimeError in a thread without a request.");
-PyDoc_STRVAR(start_recording_doc, "start_recording_metrics($module, /)\n--\n\n"
-                                  "Accepted; this version records no metrics.");
-PyDoc_STRVAR(process_metrics_doc, "process_metrics($module, /)\n--\n\n"
-                                  "None: this version records no metrics.");
-PyDoc_STRVAR(request_metrics_doc, "request_metrics($module, /)\n--\n\n"
-                                  "None: this version records no metrics.");
-PyDoc_STRVAR(server_metrics_doc, "server_metrics($module, /)\n--\n\n"
-                                 "None: this version does not show the server's scoreboard.");
+PyDoc_STRVAR(start_recording_doc,
+             "start_recording_metrics($module, /)\n--\n\n"
+             "From now on process_metrics() and request_metrics() have something to tell, in all\n"
+             "interpreters of the process. Each request is measured, which costs some time.");
+PyDoc_STRVAR(process_metrics_doc,
+             "process_metrics($module, /)\n--\n\n"
+             "A dictionary about this process since recording began: memory in bytes, times in\n"
+             "seconds. None before start_recording_metrics().");
+PyDoc_STRVAR(
+    request_metrics_doc,
+    "request_metrics($module, /)\n--\n\n"
+    "A dictionary about the requests that ended since the last call, in any interpreter of\n"
+    "this process. None before start_recording_metrics().");
+PyDoc_STRVAR(server_metrics_doc,
+             "server_metrics($module, /)\n--\n\n"
+             "A dictionary of the server's scoreboard, as mod_status shows it. None unless\n"
+             "WSGIServerMetrics (embedded mode) or the option server-metrics of the group is On.");
 PyDoc_STRVAR(
     timeout_doc,
     "A request took longer than it may. Not an Exception, so that 'except Exception:' lets "
@@ -185,10 +185,10 @@ static PyMethodDef methods[] = {
     {"subscribe_shutdown", subscribe_shutdown, METH_O, subscribe_shutdown_doc},
     {"subscribe_signals", subscribe_signals, METH_O, subscribe_signals_doc},
     {"request_data", request_data, METH_NOARGS, request_data_doc},
-    {"start_recording_metrics", no_metrics, METH_NOARGS, start_recording_doc},
-    {"process_metrics", no_metrics, METH_NOARGS, process_metrics_doc},
-    {"request_metrics", no_metrics, METH_NOARGS, request_metrics_doc},
-    {"server_metrics", no_metrics, METH_NOARGS, server_metrics_doc},
+    {"start_recording_metrics", wsgi_metrics_begin_recording, METH_NOARGS, start_recording_doc},
+    {"process_metrics", wsgi_metrics_process, METH_NOARGS, process_metrics_doc},
+    {"request_metrics", wsgi_metrics_request, METH_NOARGS, request_metrics_doc},
+    {"server_metrics", wsgi_metrics_server, METH_NOARGS, server_metrics_doc},
     {"__getattr__", get_attribute, METH_O, NULL},
     {"__dir__", list_names, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},

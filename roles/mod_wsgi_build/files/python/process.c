@@ -303,6 +303,7 @@ int wsgi_process_begin(const struct wsgi_host *host, int embedded, char *error, 
     wsgi_process.host = host;
     wsgi_process.embedded = embedded;
     wsgi_process.pid = getpid();
+    wsgi_process.begun = wsgi_clock_wall();
     wsgi_process.main_thread = pthread_self();
     if (pthread_key_create(&wsgi_process.thread_key, end_thread) != 0)
         return fail(error, error_size, "no thread key is left");

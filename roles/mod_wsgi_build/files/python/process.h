@@ -107,6 +107,9 @@ struct wsgi_settings {
     int64_t memory_limit; /* bytes, 0: none */
 };
 
+struct wsgi_metrics;
+struct wsgi_server_scores;
+
 struct wsgi_process {
     struct wsgi_settings settings;
     const struct wsgi_host *host; /* where records without a request go */
@@ -120,8 +123,11 @@ struct wsgi_process {
     pthread_t main_thread;
     pthread_key_t thread_key; /* struct wsgi_thread, with a destructor */
     int thread_key_made;
-    int text_told;               /* the warning about str in place of bytes was given; atomic */
-    int thread_count;            /* numbers handed out so far; atomic */
+    int text_told;                /* the warning about str in place of bytes was given; atomic */
+    int thread_count;             /* numbers handed out so far; atomic */
+    int64_t begun;                /* microseconds since the epoch, when Python was up */
+    struct wsgi_metrics *metrics; /* NULL until an application wants numbers; atomic */
+    struct wsgi_server_scores *scores; /* daemon: what the supervisor is asked for; atomic */
     pthread_mutex_t log_lock;    /* daemon: one record of several lines is written at a time */
     pthread_mutex_t create_lock; /* one interpreter is made at a time; never held attached */
     struct wsgi_interp *interps; /* newest first; only ever grows until the end; atomic */

@@ -8,6 +8,7 @@
 
 #include "errors.h"
 #include "events.h"
+#include "metrics.h"
 #include "monitor.h"
 #include "script.h"
 #include "stream.h"
@@ -187,12 +188,23 @@ static int attach(struct wsgi_run *run)
     int64_t begun;
     int result;
 
-    run->meter.on = __atomic_load_n(&run->interp->hooks.watched, __ATOMIC_RELAXED);
+    run->meter.on =
+        run->meter.recorded || __atomic_load_n(&run->interp->hooks.watched, __ATOMIC_RELAXED);
     begun = wsgi_meter_clock(run);
     result = wsgi_interp_attach(run->interp, run->thread);
     wsgi_meter_add(run, &run->meter.wait_time, begun);
     run->meter.waits++;
     return result;
+}
+
+int wsgi_run_status(const struct wsgi_run *run)
+{
+    const struct wsgi_outcome *outcome = run->outcome;
+
+    if (outcome->status == 0 || outcome->silent ||
+        (run->head_sent && outcome->code != WSGI_CODE_REQUEST_TIMEOUT))
+        return run->number != 0 ? run->number : outcome->status;
+    return outcome->status;
 }
 
 /* ---- around it ----------------------------------------------------------- */
@@ -229,9 +241,11 @@ static int run_in_interp(struct wsgi_run *run)
 
     if (run->transport->started != NULL)
         run->transport->started(run->context);
+    wsgi_metrics_enter(run);
     if (attach(run) != 0) {
         wsgi_outcome_fail(run->outcome, 500, WSGI_CODE_NO_MEMORY,
                           "no thread state can be made in interpreter '%s'", run->interp->name);
+        wsgi_metrics_leave(run);
         return WSGI_RUN_DONE;
     }
     run->thread->run = run;
@@ -243,6 +257,7 @@ static int run_in_interp(struct wsgi_run *run)
     run->thread->run = outer;
     wsgi_interp_detach();
     wsgi_output_held(run);
+    wsgi_metrics_leave(run);
     give_buffers_back(run);
     return result;
 }

@@ -52,6 +52,8 @@ struct wsgi_meter {
     int64_t input_reads, input_length, output_writes, output_length;
     int64_t input_time, output_time; /* nanoseconds inside the transport */
     int64_t wait_time, waits;        /* nanoseconds until Python was ours again, and how often */
+    int recorded;                    /* the metrics have it: see metrics.c */
+    int64_t entered, entered_cpu;    /* microseconds: steady clock, CPU time of the thread */
 };
 
 struct wsgi_run {
@@ -117,6 +119,9 @@ static inline void wsgi_meter_add(const struct wsgi_run *run, int64_t *sum, int6
 /* run.c: engine->run. */
 int wsgi_run_request(const struct wsgi_request *request, const struct wsgi_transport *transport,
                      void *context, struct wsgi_outcome *outcome);
+/* The status that the client got, or gets: what was sent stands, unless it was a time-out that cut
+ * it. 0: none. */
+int wsgi_run_status(const struct wsgi_run *run);
 /* Attached; in a forked child: ends it. */
 void wsgi_run_leave_forked(struct wsgi_run *run);
 /* Around every call of the transport. */

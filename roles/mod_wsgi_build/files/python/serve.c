@@ -26,6 +26,7 @@
 #include "crash.h"
 #include "events.h"
 #include "interp.h"
+#include "metrics.h"
 #include "monitor.h"
 #include "script.h"
 #include "service.h"
@@ -129,7 +130,7 @@ static void log_to_pipe(int level, const char *text, size_t size)
         pthread_mutex_unlock(&wsgi_process.log_lock);
 }
 
-static const struct wsgi_host pipe_host = {log_to_pipe};
+static const struct wsgi_host pipe_host = {.log = log_to_pipe};
 
 /* A control message about a script. */
 struct note_message {
@@ -498,7 +499,8 @@ static void obey_keep(struct wsgi_daemon *daemon, const unsigned char *data, siz
         wsgi_daemon_tell(WSGI_CONTROL_LEAVING, (uint32_t)leaving);
 }
 
-static void obey(struct wsgi_daemon *daemon, const struct note_message *message, size_t size)
+static void obey(struct wsgi_daemon *daemon, const struct note_message *message, size_t size,
+                 int descriptor)
 {
     const struct wsgi_control *head = &message->head;
 
@@ -508,6 +510,8 @@ static void obey(struct wsgi_daemon *daemon, const struct note_message *message,
         obey_stop(daemon, head->why);
     else if (head->type == WSGI_CONTROL_DRAIN)
         begin_drain(daemon, wsgi_why_words(head->why), head->why);
+    else if (head->type == WSGI_CONTROL_SCORES)
+        wsgi_metrics_take_scores(descriptor);
     else if (head->type == WSGI_CONTROL_KEEP)
         obey_keep(daemon, message->note, size - sizeof *head);
     else
@@ -530,32 +534,72 @@ static void look_after_httpd(struct wsgi_daemon *daemon)
         obey_stop(daemon, WSGI_WHY_SHUTDOWN);
 }
 
+/* Receives a message; *descriptor is what came with it, -1: nothing. */
+static ssize_t receive_control(void *message, size_t room, int flags, int *descriptor)
+{
+    struct iovec part = {message, room};
+    union {
+        char bytes[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } ancillary;
+    struct msghdr parts = {.msg_iov = &part,
+                           .msg_iovlen = 1,
+                           .msg_control = ancillary.bytes,
+                           .msg_controllen = sizeof ancillary.bytes};
+    ssize_t count = recvmsg(WSGI_FD_CONTROL, &parts, flags | MSG_CMSG_CLOEXEC);
+    struct cmsghdr *given = count > 0 ? CMSG_FIRSTHDR(&parts) : NULL;
+
+    *descriptor = -1;
+    if (given != NULL && given->cmsg_level == SOL_SOCKET && given->cmsg_type == SCM_RIGHTS)
+        memcpy(descriptor, CMSG_DATA(given), sizeof *descriptor);
+    return count;
+}
+
 int wsgi_daemon_take_control(struct wsgi_daemon *daemon)
 {
     struct note_message message;
-    ssize_t count = recv(WSGI_FD_CONTROL, &message, sizeof message, MSG_DONTWAIT);
+    int descriptor;
+    ssize_t count = receive_control(&message, sizeof message, MSG_DONTWAIT, &descriptor);
 
     if (count < 0 && (errno == EAGAIN || errno == EINTR))
         return 1;
     if (count <= 0) {
         become_orphan(daemon);
+        wsgi_metrics_take_scores(-1);
         return 0;
     }
-    obey(daemon, &message, (size_t)count);
+    obey(daemon, &message, (size_t)count, descriptor);
     return 1;
+}
+
+int wsgi_daemon_hear(int milliseconds)
+{
+    struct pollfd look = {WSGI_FD_CONTROL, POLLIN, 0};
+
+    return poll(&look, 1, milliseconds) > 0 && wsgi_daemon_take_control(wsgi_process.daemon);
+}
+
+/* What another thread has asked for. */
+static int is_scores(const struct wsgi_control *message)
+{
+    return message->type == WSGI_CONTROL_SCORES;
 }
 
 /* Whatever the supervisor says but SERVE, it means the end of a process that is not ready yet. */
 int wsgi_daemon_ask(const struct wsgi_tidings *note)
 {
     struct wsgi_control answer;
+    int descriptor;
     ssize_t count;
 
     if (wsgi_daemon_tell_note(WSGI_CONTROL_UNLOADABLE, note, NULL) != 0)
         return 0;
     do {
-        count = recv(WSGI_FD_CONTROL, &answer, sizeof answer, 0);
-    } while (count < 0 && errno == EINTR);
+        count = receive_control(&answer, sizeof answer, 0, &descriptor);
+        if (descriptor >= 0 || (count == (ssize_t)sizeof answer && is_scores(&answer)))
+            wsgi_metrics_take_scores(descriptor);
+    } while ((count < 0 && errno == EINTR) ||
+             (count == (ssize_t)sizeof answer && is_scores(&answer)));
     return count == (ssize_t)sizeof answer && answer.type == WSGI_CONTROL_SERVE ? 0 : -1;
 }
 

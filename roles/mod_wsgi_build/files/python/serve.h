@@ -109,6 +109,9 @@ int wsgi_daemon_tell_note(uint32_t type, const struct wsgi_tidings *note, int64_
 /* Main thread, before READY: a script cannot be loaded. 0: go on without it; -1: the process is to
  * end. */
 int wsgi_daemon_ask(const struct wsgi_tidings *note);
+/* Main thread: waits up to so many milliseconds for a word of the supervisor, and obeys it. 0: none
+ * came, or none will come any more. */
+int wsgi_daemon_hear(int milliseconds);
 
 /* title.c */
 void wsgi_title_set(const char *title);

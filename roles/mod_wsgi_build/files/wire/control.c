@@ -13,7 +13,7 @@ static const enum {
 } rules[] = {
     [WSGI_CONTROL_READY] = BARE,      [WSGI_CONTROL_RELOAD] = NOTE, [WSGI_CONTROL_FAILED] = BARE,
     [WSGI_CONTROL_LEAVING] = BARE,    [WSGI_CONTROL_LOADED] = NOTE, [WSGI_CONTROL_MISSING] = NOTE,
-    [WSGI_CONTROL_UNLOADABLE] = NOTE,
+    [WSGI_CONTROL_UNLOADABLE] = NOTE, [WSGI_CONTROL_SCORES] = BARE,
 };
 
 enum wsgi_control_status wsgi_control_check(const unsigned char *bytes, size_t size, uint32_t epoch,

@@ -17,7 +17,7 @@
 
 #include "outcome.h"
 
-#define WSGI_ENGINE_ABI 2u
+#define WSGI_ENGINE_ABI 3u
 
 /* The version our own code carries, and the one of the interface we follow. */
 #define WSGI_BUILD_VERSION "1.0.0"
@@ -77,6 +77,9 @@ struct wsgi_transport {
 /* What the engine needs of its process outside a request. */
 struct wsgi_host {
     void (*log)(int level, const char *text, size_t size);
+    /* Embedded: a snapshot of httpd's scoreboard (scores.h), to be freed by free(); *size are its
+     * bytes. NULL: there is none. The function is NULL in a daemon, which asks its supervisor. */
+    void *(*scores)(size_t *size);
 };
 
 /* ---- scripts that decide ------------------------------------------------------------------- */

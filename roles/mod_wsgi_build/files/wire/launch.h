@@ -58,8 +58,11 @@ enum wsgi_control_type {
                                 process is not fit for that script any more, maybe */
     WSGI_CONTROL_SERVE,      /* supervisor: get READY in spite of a script that failed: there is
                                 nobody else */
-    WSGI_CONTROL_KEEP        /* supervisor: the state of a script that the note names cannot be
-                                loaded; stay with what you have until the file changes again */
+    WSGI_CONTROL_KEEP,
+    /* supervisor: the state of a script that the note names cannot be
+       loaded; stay with what you have until the file changes again */
+    WSGI_CONTROL_SCORES /* daemon: asks for a snapshot of httpd's scoreboard. Supervisor: has
+it, as a descriptor (scores.h); without one there is none */
 };
 struct wsgi_control {
     uint32_t type;

@@ -155,6 +155,7 @@ enum wsgi_param {
 #define WSGI_PROCESS_HASH_SEED 0x80         /* PYTHONHASHSEED was set for the interpreter only */
 #define WSGI_PROCESS_ANY_CASE 0x100         /* WSGICaseSensitivity Off: module names */
 #define WSGI_PROCESS_OVERLAP 0x200          /* reload=overlap: the old code serves meanwhile */
+#define WSGI_PROCESS_TELEMETRY 0x400        /* WSGITelemetryService has the numbers */
 
 /* ---- writing ---------------------------------------------------------- */
 

@@ -41,6 +41,25 @@ static void test_doubt_counts_as_started(void **state)
     free(board);
 }
 
+/* Until then its script is being loaded; what cannot be believed does not stop a clock. */
+static void test_called(void **state)
+{
+    struct wsgi_board *board = malloc(WSGI_BOARD_SIZE);
+
+    (void)state;
+    assert_non_null(board);
+    wsgi_board_reset(board, 7);
+    wsgi_board_start(board, 3, 1);
+    assert_false(wsgi_board_called(board, 7, 3, 1));
+    wsgi_board_call(board, 3, 1);
+    assert_true(wsgi_board_called(board, 7, 3, 1));
+    assert_false(wsgi_board_called(board, 7, 3, 2));
+    assert_true(wsgi_board_called(board, 8, 3, 2));
+    assert_true(wsgi_board_called(NULL, 7, 3, 2));
+    wsgi_board_call(board, WSGI_BOARD_CONNECTIONS, 1); /* out of range: nothing is written */
+    free(board);
+}
+
 /* A worker is busy until its request is over; what cannot be believed frees it. */
 static void test_busy_until_the_end(void **state)
 {
@@ -126,6 +145,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_started_marks),
         cmocka_unit_test(test_doubt_counts_as_started),
+        cmocka_unit_test(test_called),
         cmocka_unit_test(test_busy_until_the_end),
         cmocka_unit_test(test_last_request),
         cmocka_unit_test(test_texts_are_tamed),

@@ -318,6 +318,23 @@ def test_an_interrupt_never_hits_another_request(host: Host, stuck: Path, group:
     assert daemon.stop() == 0, daemon.log
 
 
+@pytest.mark.parametrize("group", ["", "sub"])
+def test_an_interrupt_that_comes_too_late_is_taken_back(host: Host, stuck: Path, group: str) -> None:
+    """No line of Python runs in the request any more: it must not run in the next one either."""
+    script = host.script(
+        app(OK + f"return map(os.read, [os.open({str(stuck.parent / 'pipe')!r}, os.O_RDWR)], [1])", "import os"),
+        "late.wsgi",
+    )
+    daemon = start(host, threads=1, request_timeout=1, interrupt_timeout=1)
+    with daemon.front() as front:
+        front.begin(request_block(script, group))
+        assert daemon.message() == "LEAVING REQUEST_TIMEOUT"
+        let_go(stuck, "pipe")
+        assert front.collect().body == b"x"
+        assert_fine(get(front, stuck, "quick", "", group))
+    assert daemon.stop() == 0, daemon.log
+
+
 # ---- startup-timeout -----------------------------------------------------------------------------------
 
 SLOW_IMPORT = "import os, time\nwhile not os.path.exists(__file__ + '.gate'):\n    time.sleep(0.05)\n"

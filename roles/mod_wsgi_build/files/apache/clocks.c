@@ -6,8 +6,6 @@
 
 #define NOTE_QUEUE "wsgi-queue"
 #define NOTE_PROCESS "wsgi-process"
-/* After request-timeout: for a daemon to say itself what it has to say, stacks first. */
-#define GRACE apr_time_from_sec(1)
 
 apr_interval_time_t wsgi_clock_socket(const struct wsgi_group *group, const request_rec *r)
 {
@@ -29,8 +27,7 @@ apr_interval_time_t wsgi_clock_request(const struct wsgi_group *group)
     if (group->request_timeout <= 0) {
         return 0;
     }
-    return apr_time_from_sec(group->request_timeout) + apr_time_from_sec(group->interrupt_timeout) +
-           GRACE;
+    return apr_time_from_sec(group->request_timeout) + apr_time_from_sec(group->interrupt_timeout);
 }
 
 /* ---- the client's socket ------------------------------------------------- */

@@ -12,8 +12,7 @@ apr_interval_time_t wsgi_clock_socket(const struct wsgi_group *group, const requ
  * behalf of another one is as old as this handler's knowledge of it. */
 int wsgi_clock_queued_too_long(const struct wsgi_group *group, const request_rec *r,
                                apr_time_t begin, apr_interval_time_t *age);
-/* How long a request may be with its worker; 0: no limit. The daemon's own answer, where it can
- * give one, comes before. */
+/* How long a request may be with its worker; 0: no limit. */
 apr_interval_time_t wsgi_clock_request(const struct wsgi_group *group);
 
 /* response-socket-timeout: what was the client's socket's time-out before, -1 when nothing was

@@ -20,8 +20,8 @@ struct wsgi_launch {
     const struct wsgi_renewal *renewal; /* what it loads before it is ready */
     uint32_t epoch;
     pid_t server; /* httpd's parent process */
-    int control; /* the daemon's end */
-    int log;     /* write end, non-blocking */
+    int control;  /* the daemon's end */
+    int log;      /* write end, non-blocking */
     int listener;
     int board;
 };

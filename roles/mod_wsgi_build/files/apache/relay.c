@@ -20,10 +20,9 @@
  * it after so many microseconds, each further one after twice as long, up to the second. */
 #define WSGI_BLIND_FIRST 100
 #define WSGI_BLIND_LAST 20000
+/* After request-timeout: for a daemon to say itself what it has to say, stacks first. */
+#define WSGI_GRACE apr_time_from_sec(1)
 #define WSGI_UPLOAD_BLOCK WSGI_FRAME_BODY_MAX
-/* ms for the supervisor to see how a process ended. A process closes its connections shortly before
- * its end can be seen, or else lives on. */
-#define WSGI_END_LIMIT 1000
 
 /* How a step of the pump ended. */
 enum step {
@@ -171,42 +170,79 @@ static int has_started(struct wsgi_relay *x)
     return x->started;
 }
 
-static int daemon_pid(const struct wsgi_relay *x)
-{
-    const struct wsgi_slot_shared *slot = x->group->slots->slot[x->slot].shared;
-
-    return atomic_load(&slot->epoch) == x->connection->epoch ? (int)atomic_load(&slot->pid) : 0;
-}
-
 static const char *daemon_name(const struct wsgi_relay *x)
 {
-    int pid = daemon_pid(x);
-
-    return pid > 0
-               ? apr_psprintf(x->r->pool, "daemon process %d of group '%s'", pid, x->group->name)
-               : apr_psprintf(x->r->pool, "a daemon process of group '%s'", x->group->name);
+    return wsgi_obituary_name(x->r->pool, x->group, x->slot, x->connection->epoch);
 }
 
-/* "daemon process 12 of group 'g' was killed by signal 11 (Segmentation fault)" */
 static const char *daemon_end(const struct wsgi_relay *x)
 {
-    const char *name = daemon_name(x);
-    char words[WSGI_SLOT_END_MAX];
-    int pid = wsgi_obituary_await(x->group->slots, x->slot, x->connection->epoch, WSGI_END_LIMIT,
-                                  words, sizeof(words));
+    return wsgi_obituary_sentence(x->r->pool, x->group, x->slot, x->connection->epoch);
+}
 
-    if (pid) {
-        return apr_psprintf(x->r->pool, "daemon process %d of group '%s' %s", pid, x->group->name,
-                            words);
+/* Whoever waits for us in the daemon is told; when there is no room for that, the end of the
+ * connection says it too. */
+static void cancel(struct wsgi_relay *x)
+{
+    struct wsgi_frame frame = {.type = WSGI_FRAME_CANCEL, .sequence = x->connection->sequence};
+    unsigned char head[WSGI_FRAME_HEAD_SIZE];
+    struct iovec vector = {.iov_base = head, .iov_len = sizeof(head)};
+    int count = 1;
+
+    if (!x->out_count && !x->deaf) {
+        wsgi_frame_encode(&frame, head);
+        wsgi_channel_send(&x->connection->channel, &vector, &count);
     }
-    return apr_psprintf(x->r->pool,
-                        "%s ended its connection (the supervisor has not told of an end of the "
-                        "process)",
-                        name);
+}
+
+/* The time that a script takes to load is not the request's: startup-timeout is for that. */
+static int is_overdue(struct wsgi_relay *x, apr_interval_time_t grace)
+{
+    apr_interval_time_t limit = wsgi_clock_request(x->group);
+    const struct wsgi_connection *connection = x->connection;
+    apr_time_t now;
+
+    if (!limit) {
+        return 0;
+    }
+    now = apr_time_now();
+    if (!x->is_called) {
+        x->is_called = x->head_seen ||
+                       wsgi_board_called(x->group->slots->slot[x->slot].board, connection->epoch,
+                                         connection->index, connection->sequence);
+    }
+    if (!x->is_called && has_started(x)) {
+        x->called = now;
+    }
+    return now - x->called > limit + grace;
+}
+
+#define URL_MAX 200 /* bytes of it in a log line */
+
+/* Without the query, which may hold what is not for a log. */
+static enum step overdue(struct wsgi_relay *x)
+{
+    long age = (long)apr_time_as_msec(apr_time_now() - x->given);
+    long queued = (long)apr_time_as_msec(x->queued);
+
+    cancel(x);
+    wsgi_outcome_fail(x->outcome, HTTP_GATEWAY_TIME_OUT, WSGI_CODE_REQUEST_OVERDUE,
+                      "request-timeout (%d s%s) is over: %s %.*s has been running for %ld.%03ld s "
+                      "in %s, after %ld.%03ld s in the queue",
+                      x->group->request_timeout,
+                      x->group->interrupt_timeout > 0 ? ", and interrupt-timeout" : "",
+                      x->r->method, URL_MAX, x->r->uri, age / 1000, age % 1000, daemon_name(x),
+                      queued / 1000, queued % 1000);
+    x->outcome->truncated = x->head_seen;
+    return STEP_FAILED;
 }
 
 static enum step daemon_died(struct wsgi_relay *x)
 {
+    /* Its process was replaced because of it, and did not wait for it. */
+    if (has_started(x) && is_overdue(x, 0)) {
+        return overdue(x);
+    }
     if (x->head_seen) {
         wsgi_outcome_fail(x->outcome, HTTP_BAD_GATEWAY, WSGI_CODE_DIED_IN_BODY,
                           "%s in the middle of its answer", daemon_end(x));
@@ -237,21 +273,6 @@ static enum step read_failed(struct wsgi_relay *x)
     return STEP_FAILED;
 }
 
-/* Whoever waits for us in the daemon is told; when there is no room for that, the end of the
- * connection says it too. */
-static void cancel(struct wsgi_relay *x)
-{
-    struct wsgi_frame frame = {.type = WSGI_FRAME_CANCEL, .sequence = x->connection->sequence};
-    unsigned char head[WSGI_FRAME_HEAD_SIZE];
-    struct iovec vector = {.iov_base = head, .iov_len = sizeof(head)};
-    int count = 1;
-
-    if (!x->out_count && !x->deaf) {
-        wsgi_frame_encode(&frame, head);
-        wsgi_channel_send(&x->connection->channel, &vector, &count);
-    }
-}
-
 static enum step timed_out(struct wsgi_relay *x)
 {
     long seconds = (long)apr_time_sec(wsgi_clock_socket(x->group, x->r));
@@ -264,26 +285,6 @@ static enum step timed_out(struct wsgi_relay *x)
         wsgi_outcome_fail(x->outcome, HTTP_GATEWAY_TIME_OUT, WSGI_CODE_HEAD_TIMEOUT,
                           "%s did not answer within %ld s", daemon_name(x), seconds);
     }
-    x->outcome->truncated = x->head_seen;
-    return STEP_FAILED;
-}
-
-#define URL_MAX 200 /* bytes of it in a log line */
-
-/* Without the query, which may hold what is not for a log. */
-static enum step overdue(struct wsgi_relay *x)
-{
-    long age = (long)apr_time_as_msec(apr_time_now() - x->given);
-    long queued = (long)apr_time_as_msec(x->queued);
-
-    cancel(x);
-    wsgi_outcome_fail(x->outcome, HTTP_GATEWAY_TIME_OUT, WSGI_CODE_REQUEST_OVERDUE,
-                      "request-timeout (%d s%s) is over: %s %.*s has been running for %ld.%03ld s "
-                      "in %s, after %ld.%03ld s in the queue",
-                      x->group->request_timeout,
-                      x->group->interrupt_timeout > 0 ? ", and interrupt-timeout" : "",
-                      x->r->method, URL_MAX, x->r->uri, age / 1000, age % 1000, daemon_name(x),
-                      queued / 1000, queued % 1000);
     x->outcome->truncated = x->head_seen;
     return STEP_FAILED;
 }
@@ -745,28 +746,6 @@ static int is_clients_turn(const struct wsgi_relay *x)
     return x->more_body && x->credit && !x->out_count && !x->upload->body->failed;
 }
 
-/* The time that a script takes to load is not the request's: startup-timeout is for that. */
-static int is_overdue(struct wsgi_relay *x)
-{
-    apr_interval_time_t limit = wsgi_clock_request(x->group);
-    const struct wsgi_connection *connection = x->connection;
-    apr_time_t now;
-
-    if (!limit) {
-        return 0;
-    }
-    now = apr_time_now();
-    if (!x->is_called) {
-        x->is_called = x->head_seen ||
-                       wsgi_board_called(x->group->slots->slot[x->slot].board, connection->epoch,
-                                         connection->index, connection->sequence);
-    }
-    if (!x->is_called && has_started(x)) {
-        x->called = now;
-    }
-    return now - x->called > limit;
-}
-
 /* STEP_DRY, unless nothing has moved for too long. A client that is late with its body: the
  * application learns it, and has its own time to answer. */
 static enum step check_clock(struct wsgi_relay *x)
@@ -862,7 +841,7 @@ static enum step send_all_there_is(struct wsgi_relay *x)
 
 static enum step pump(struct wsgi_relay *x)
 {
-    enum step step = is_overdue(x) ? overdue(x) : send_all_there_is(x);
+    enum step step = is_overdue(x, WSGI_GRACE) ? overdue(x) : send_all_there_is(x);
 
     if (step == STEP_ON && flush_is_due(x)) {
         step = flush_now(x);

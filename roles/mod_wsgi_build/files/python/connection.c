@@ -26,7 +26,7 @@ static uint32_t mark_of(uint32_t word, enum wsgi_mark mark)
     return (word & ~3u) | (uint32_t)mark;
 }
 
-static struct wsgi_connection *new_entry(struct wsgi_daemon *daemon)
+static struct wsgi_connection *free_one(struct wsgi_daemon *daemon)
 {
     struct wsgi_connection *connection = daemon->free_list;
 
@@ -34,13 +34,20 @@ static struct wsgi_connection *new_entry(struct wsgi_daemon *daemon)
         daemon->free_list = connection->next_free;
         if (daemon->free_list == NULL)
             daemon->free_last = NULL;
-        return connection;
     }
-    if (daemon->table_used == WSGI_BOARD_CONNECTIONS)
-        return NULL;
-    connection = calloc(1, sizeof *connection);
+    return connection;
+}
+
+/* One that nobody had before, as long as there is any, then the one that is free for longest: a
+ * front that sent a request while its connection was closed looks at the marks of that. */
+static struct wsgi_connection *new_entry(struct wsgi_daemon *daemon)
+{
+    struct wsgi_connection *connection = NULL;
+
+    if (daemon->table_used < WSGI_BOARD_CONNECTIONS)
+        connection = calloc(1, sizeof *connection);
     if (connection == NULL)
-        return NULL;
+        return free_one(daemon);
     connection->index = daemon->table_used;
     __atomic_store_n(&daemon->table[daemon->table_used], connection, __ATOMIC_RELEASE);
     __atomic_store_n(&daemon->table_used, daemon->table_used + 1, __ATOMIC_RELEASE);

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness import Layout, RawConnection, Server, wait_until
+from harness.places import ROOT
 from harness.processes import command_line, is_alive
 
 WHOLE, CUT, NOTHING = "whole", "cut", "nothing"
@@ -267,7 +268,7 @@ def main() -> None:
             results += [run(server, row) for row in rows_for(mode)]
         finally:
             server.close()
-    folder = Path(os.environ.get("WSGI_TEST_CACHE", ".cache")) / "results"
+    folder = Path(os.environ.get("WSGI_TEST_CACHE", str(ROOT / ".cache"))) / "results"
     folder.mkdir(parents=True, exist_ok=True)
     head = f"{'request':18} {'mode':8} {'answer':11} {'code':8} next log"
     text = "\n".join([head, *map(str, results)]) + "\n"

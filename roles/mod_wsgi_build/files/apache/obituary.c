@@ -10,6 +10,10 @@
 
 #include "apr_strings.h"
 
+/* ms for the supervisor to see how a process ended. A process closes its connections shortly before
+ * its end can be seen, or else lives on. */
+#define WSGI_END_LIMIT 1000
+
 /* The epoch in the record is what is waited for: 0 while it is being written. */
 static void futex(_Atomic uint32_t *word, int operation, uint32_t value,
                   const struct timespec *timeout)
@@ -45,7 +49,8 @@ static int read_record(const struct wsgi_slot_end *end, uint32_t epoch, char *te
     return atomic_load(&end->epoch) == epoch ? pid : 0;
 }
 
-int wsgi_obituary_await(struct wsgi_slots *slots, int index, uint32_t epoch, int milliseconds,
+/* The pid, 0: nothing was told within so many milliseconds. */
+static int await_record(struct wsgi_slots *slots, int index, uint32_t epoch, int milliseconds,
                         char *text, size_t size)
 {
     struct wsgi_slot_end *end = &slots->slot[index].shared->end;
@@ -65,4 +70,30 @@ int wsgi_obituary_await(struct wsgi_slots *slots, int index, uint32_t epoch, int
             futex(&end->epoch, FUTEX_WAIT, seen, &timeout);
         }
     }
+}
+
+const char *wsgi_obituary_name(apr_pool_t *pool, const struct wsgi_group *group, int index,
+                               uint32_t epoch)
+{
+    const struct wsgi_slot_shared *slot = group->slots->slot[index].shared;
+    int pid = atomic_load(&slot->epoch) == epoch ? (int)atomic_load(&slot->pid) : 0;
+
+    return pid > 0 ? apr_psprintf(pool, "daemon process %d of group '%s'", pid, group->name)
+                   : apr_psprintf(pool, "a daemon process of group '%s'", group->name);
+}
+
+const char *wsgi_obituary_sentence(apr_pool_t *pool, const struct wsgi_group *group, int index,
+                                   uint32_t epoch)
+{
+    const char *name = wsgi_obituary_name(pool, group, index, epoch);
+    char words[WSGI_SLOT_END_MAX];
+    int pid = await_record(group->slots, index, epoch, WSGI_END_LIMIT, words, sizeof(words));
+
+    if (pid) {
+        return apr_psprintf(pool, "daemon process %d of group '%s' %s", pid, group->name, words);
+    }
+    return apr_psprintf(pool,
+                        "%s ended its connection (the supervisor has not told of an end of the "
+                        "process)",
+                        name);
 }

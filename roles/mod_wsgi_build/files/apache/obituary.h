@@ -8,9 +8,12 @@
 
 /* Supervisor, before the slot is marked dead. */
 void wsgi_obituary_write(struct wsgi_slots *slots, int index, pid_t pid, const char *words);
-/* Process `epoch` of a slot: its pid, and words in `text`, at most `size` bytes. Waits for its end,
- * but not longer than so many milliseconds: then 0. */
-int wsgi_obituary_await(struct wsgi_slots *slots, int index, uint32_t epoch, int milliseconds,
-                        char *text, size_t size);
+/* "daemon process 12 of group 'g'", "a daemon process of ..." when the slot has another one now. */
+const char *wsgi_obituary_name(apr_pool_t *pool, const struct wsgi_group *group, int index,
+                               uint32_t epoch);
+/* "daemon process 12 of group 'g' was killed by signal 11 (Segmentation fault)". Waits a moment for
+ * the supervisor to tell; else it says that nobody has. */
+const char *wsgi_obituary_sentence(apr_pool_t *pool, const struct wsgi_group *group, int index,
+                                   uint32_t epoch);
 
 #endif

@@ -24,9 +24,6 @@
 /* After request-timeout: for a daemon to say itself what it has to say, stacks first. */
 #define WSGI_GRACE apr_time_from_sec(1)
 #define WSGI_UPLOAD_BLOCK WSGI_FRAME_BODY_MAX
-/* ms for the supervisor to see how a process ended. A process closes its connections shortly before
- * its end can be seen, or else lives on. */
-#define WSGI_END_LIMIT 1000
 
 /* How a step of the pump ended. */
 enum step {
@@ -174,38 +171,14 @@ static int has_started(struct wsgi_relay *x)
     return x->started;
 }
 
-static int daemon_pid(const struct wsgi_relay *x)
-{
-    const struct wsgi_slot_shared *slot = x->group->slots->slot[x->slot].shared;
-
-    return atomic_load(&slot->epoch) == x->connection->epoch ? (int)atomic_load(&slot->pid) : 0;
-}
-
 static const char *daemon_name(const struct wsgi_relay *x)
 {
-    int pid = daemon_pid(x);
-
-    return pid > 0
-               ? apr_psprintf(x->r->pool, "daemon process %d of group '%s'", pid, x->group->name)
-               : apr_psprintf(x->r->pool, "a daemon process of group '%s'", x->group->name);
+    return wsgi_obituary_name(x->r->pool, x->group, x->slot, x->connection->epoch);
 }
 
-/* "daemon process 12 of group 'g' was killed by signal 11 (Segmentation fault)" */
 static const char *daemon_end(const struct wsgi_relay *x)
 {
-    const char *name = daemon_name(x);
-    char words[WSGI_SLOT_END_MAX];
-    int pid = wsgi_obituary_await(x->group->slots, x->slot, x->connection->epoch, WSGI_END_LIMIT,
-                                  words, sizeof(words));
-
-    if (pid) {
-        return apr_psprintf(x->r->pool, "daemon process %d of group '%s' %s", pid, x->group->name,
-                            words);
-    }
-    return apr_psprintf(x->r->pool,
-                        "%s ended its connection (the supervisor has not told of an end of the "
-                        "process)",
-                        name);
+    return wsgi_obituary_sentence(x->r->pool, x->group, x->slot, x->connection->epoch);
 }
 
 /* Whoever waits for us in the daemon is told; when there is no room for that, the end of the

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 
@@ -59,7 +60,7 @@ class Fleet:
             client.stdin.flush()
         for client in self.clients:
             assert client.stdout
-            if client.stdout.readline() != b"\n":
+            if os.read(client.stdout.fileno(), 1) != b"\n":  # and nothing of what may follow already
                 raise RuntimeError("a load client did not begin")
 
     def finish(self) -> list[Record]:

@@ -216,7 +216,7 @@ def test_close_after_the_time_out(site: Server, journal: Path) -> None:
     gate = Path(f"{journal}.gate")
     with pytest.raises(Cut):
         request(site.layout.ports[1], "GET", f"/answer/pause?journal={journal}&gate={gate}")
-    site.expect_code(147, besides=(1008,))
+    site.expect_code(119, besides=(1008,))
     gate.touch()
     wait_until(lambda: words(journal), "the iterable is closed")
     the_worker_is_free(site)

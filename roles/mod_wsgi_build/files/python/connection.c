@@ -213,7 +213,6 @@ int wsgi_connection_release(struct wsgi_connection *connection)
     uint32_t owned = mark_of(connection->mark, WSGI_MARK_OWNED);
     uint32_t word = owned;
 
-    __atomic_store_n(&connection->rests, wsgi_clock_steady(), __ATOMIC_RELAXED);
     if (__atomic_compare_exchange_n(&connection->mark, &word, mark_of(word, WSGI_MARK_IDLE), 0,
                                     __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
         return 1;

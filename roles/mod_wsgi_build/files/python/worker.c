@@ -362,6 +362,7 @@ static void serve(struct wsgi_daemon *daemon, struct wsgi_connection *connection
             wsgi_connection_close(daemon, connection);
             return;
         }
+        __atomic_store_n(&connection->rests, wsgi_clock_steady(), __ATOMIC_RELAXED);
     } while (!wsgi_connection_release(connection));
 }
 

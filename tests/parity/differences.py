@@ -132,7 +132,6 @@ DIFFERENCES: dict[str, str] = {
     "D708": "tests/server/test_lifecycle.py::test_touch_reloads",
     "D709": "tests/server/test_daemon_options.py::test_buffer_sizes_reach_the_connections",
     "D710": "tests/server/test_daemon_options.py::test_an_unknown_locale_is_told_and_replaced",
-    "D711": "tests/server/test_daemon_options.py::test_a_group_without_threads_loads_and_is_not_started",
     "D720": "tests/server/test_supervisor.py::test_back_off",
     "D721": "tests/server/test_supervisor.py::test_killed_parent_and_supervisor",
     "D722": "tests/server/test_replacing.py::test_restart_interval",

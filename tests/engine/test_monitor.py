@@ -368,7 +368,7 @@ def test_a_preload_that_hangs(host: Host, group: str) -> None:
         ("PRELOAD_SCRIPT", str(script)),
     ]
     daemon = host.start(ready=False, extra=extra)
-    assert daemon.wait() == 76, daemon.log
+    assert daemon.wait() == 77, daemon.log
     assert daemon.log.count("WSGI1032") == 1
     assert f'File "{script}", line 3 in <module>' in daemon.log
 

@@ -72,10 +72,11 @@ struct wsgi_control {
 };
 
 /* Exit statuses of a daemon: its end took longer than shutdown-timeout; it has lost the descriptors
- * it serves with. 71 to 74 are taken. */
+ * it serves with. 71 to 74 and 76 are taken, see
+ * apache/launch.h. */
 #define WSGI_EXIT_LATE 70
 #define WSGI_EXIT_LOST 75
 /* And of one whose scripts were not loaded within startup-timeout, before it was ready. */
-#define WSGI_EXIT_STARTUP 76
+#define WSGI_EXIT_STARTUP 77
 
 #endif

@@ -683,13 +683,14 @@ def test_graceful_signal_asks_for_a_replacement(stage: Make) -> None:
 
 
 def test_changed_script(stage: Make) -> None:
-    """The process that finds out knows the reason whatever the supervisor does."""
+    """The process that finds out is told the reason when there is new code to be loaded."""
     made = stage(STOPPING)
     made.run()
     made.script.write_text(made.script.read_text() + "\n# changed\n")
     os.utime(made.script, (1e9, 1e9))
     assert made.run().reject == 2
     assert made.daemon.message() == "RELOAD"
+    made.daemon.tell("DRAIN", "RELOAD")
     assert made.daemon.stop() == 0
     assert made.notes()[0][3] == {"shutdown_reason": "script_reload"}
 

@@ -335,7 +335,7 @@ def test_preload(host: Host, group: str) -> None:
 
 @pytest.mark.parametrize(
     "extra",
-    [[("GROUP_NAME", "")], [("THREADS", 0)], [("SECRET", b"short")], [("PRELOAD_SCRIPT", "/x")], [("SCRIPT", "/x")]],
+    [[("GROUP_NAME", "")], [("THREADS", -1)], [("SECRET", b"short")], [("PRELOAD_SCRIPT", "/x")], [("SCRIPT", "/x")]],
 )
 def test_bad_launch_block(host: Host, extra: list[tuple[str, str | int | bytes]]) -> None:
     if extra == [("GROUP_NAME", "")]:

@@ -301,9 +301,12 @@ def test_unknown_script_in_the_directory_is_404(site: Server) -> None:
 
 @pytest.mark.core
 def test_repaired_script_works_without_any_restart(site: Server) -> None:
-    """The failed load is forgotten: the next request reads the file afresh."""
+    """The failed load is forgotten: the next request reads the file afresh.
+
+    A daemon says the second time that it did so before: see test_renewal.py.
+    """
     site.layout.write_app("fixed.wsgi", "raise RuntimeError('still broken')\n")
-    for _ in range(2):
+    for _ in range(2 if site.layout.mode == "embedded" else 1):
         assert site.get("/fixed").status == 500
         site.expect_exception(109, "RuntimeError: still broken", log="host")
         site.forget_logs()

@@ -347,15 +347,14 @@ static void serve(struct wsgi_daemon *daemon, struct wsgi_connection *connection
 {
     struct wsgi_frame frame;
     const unsigned char *payload;
-    enum wsgi_receive received;
+    enum wsgi_receive received = WSGI_RECEIVE_END;
     int result = 0;
 
     connection->out = out;
     connection->out_used = 0;
     do {
-        while ((received = wsgi_connection_receive(connection, &frame, &payload)) ==
-                   WSGI_RECEIVE_FRAME &&
-               result == 0)
+        while (result == 0 && (received = wsgi_connection_receive(connection, &frame, &payload)) ==
+                                  WSGI_RECEIVE_FRAME)
             result = frame.type == WSGI_FRAME_HELLO ? welcome(daemon, connection, &frame, payload)
                                                     : serve_request(daemon, connection, &frame);
         if (result != 0 || received == WSGI_RECEIVE_END) {

@@ -665,6 +665,6 @@ def test_death_of_the_daemon_after_it_sent_a_file(new_server: Any) -> None:
     reply = call.result()
     assert reply.body == CONTENT
     os.kill(int(reply.get("X-Pid") or 0), signal.SIGKILL)
-    server.expect("killed by signal 9")
+    server.expect("daemon group 'app': process [0-9]+ was killed by signal 9")
     server.allow("WSGI1007")
     assert get(server, path).body == CONTENT

@@ -139,7 +139,7 @@ def test_the_module_registers_the_table(module: Module) -> None:
 @pytest.mark.ours("nothing that a user sees: the page is ours")
 def test_the_page_has_the_table() -> None:
     """docs/directives.md: the same names, contexts, defaults and texts."""
-    page = documented(4)
+    page = documented("Directive")
     assert list(page) == [each.shown for each in ALL]
     for each in ALL:
         assert page[each.shown] == [each.context, each.default, each.text]

@@ -40,7 +40,6 @@ class Option:
     name: str
     setter: str
     low: str
-    has_effect: bool
     default: str
     text: str
 
@@ -73,16 +72,21 @@ def directives() -> list[Directive]:
 def options() -> list[Option]:
     """The options of WSGIDaemonProcess, in the order of the table."""
     return [
-        Option(name, setter, low, when == "NOW", default, text)
-        for name, setter, _, low, _, when, default, text in _rows(SOURCES / "options.def", "WSGI_OPTION")
+        Option(name, setter, low, default, text)
+        for name, setter, _, low, _, default, text in _rows(SOURCES / "options.def", "WSGI_OPTION")
     ]
 
 
-def documented(columns: int) -> dict[str, list[str]]:
-    """Rows of docs/directives.md with so many columns that begin with a name in backquotes."""
+def documented(what: str) -> dict[str, list[str]]:
+    """Rows of the tables of docs/directives.md whose first heading is `what`: "Directive" or "Option"."""
     rows = {}
+    heading = ""
     for line in DOCUMENTATION.read_text().splitlines():
         cells = [cell.strip() for cell in line.strip("|").split(" | ")]
-        if len(cells) == columns and cells[0].startswith("`"):
+        if not line.startswith("|"):
+            heading = ""
+        elif not heading:
+            heading = cells[0]
+        elif heading == what and cells[0].startswith("`"):
             rows[cells[0].strip("`")] = [cell.replace("&lt;", "<") for cell in cells[1:]]
     return rows

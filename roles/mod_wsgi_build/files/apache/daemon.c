@@ -31,15 +31,12 @@ struct group_option;
 typedef const char *group_set(apr_pool_t *pool, struct wsgi_group *group,
                               const struct group_option *option, const char *value);
 
-enum when { NOW, LATER };
-
 struct group_option {
     const char *name;
     group_set *set;
     size_t offset;
     int64_t low;
     int64_t high;
-    enum when when;
 };
 
 /* Every setter answers what is allowed; the caller adds directive, option and value. */
@@ -322,8 +319,8 @@ static const char *set_supplement(apr_pool_t *pool, struct wsgi_group *group,
     return NULL;
 }
 
-#define WSGI_OPTION(name, setter, field, low, high, when, unset, description)                      \
-    {name, setter, APR_OFFSETOF(struct wsgi_group, field), low, high, when},
+#define WSGI_OPTION(name, setter, field, low, high, unset, description)                            \
+    {name, setter, APR_OFFSETOF(struct wsgi_group, field), low, high},
 
 static const struct group_option group_options[] = {
 #include "options.def"
@@ -353,14 +350,6 @@ static const char *all_names(apr_pool_t *pool)
         APR_ARRAY_PUSH(names, const char *) = group_options[i].name;
     }
     return apr_array_pstrcat(pool, names, 0);
-}
-
-/* "0" and "Off" ask for nothing that would have to be told. */
-static void note_later(struct wsgi_group *group, const struct group_option *option,
-                       const char *value)
-{
-    if (option->when == LATER && strcmp(value, "0") != 0 && wsgi_value_flag(value) != 0)
-        APR_ARRAY_PUSH(group->without_effect, const char *) = option->name;
 }
 
 /* Configurations that "mod_wsgi-express setup-server" wrote have python-path='' and the like. */
@@ -394,7 +383,6 @@ static const char *set_option(cmd_parms *cmd, void *target, const char *name, co
     if (error != NULL)
         return apr_psprintf(cmd->pool, "WSGIDaemonProcess %s: option %s=%.200s: %s", group->name,
                             name, strcmp(name, "env") == 0 ? "..." : value, error);
-    note_later(group, option, value);
     group->written = apr_pstrcat(cmd->pool, group->written, name, "=", value, "\n", NULL);
     return NULL;
 }
@@ -409,7 +397,6 @@ static struct wsgi_group *make_group(cmd_parms *cmd, const char *name, int id)
     group->server = cmd->server;
     group->where = wsgi_config_where(cmd);
     group->written = "";
-    group->without_effect = apr_array_make(cmd->pool, 2, sizeof(const char *));
     group->id = id;
     group->processes = 1;
     group->threads = DEFAULT_THREADS;

@@ -229,29 +229,6 @@ static void find_out(apr_pool_t *pool, struct wsgi_settings *settings)
     }
 }
 
-/* One line for each group that asks for what this version does not do. */
-static void note_without_effect(apr_pool_t *pool, struct wsgi_settings *settings)
-{
-    int i;
-
-    for (i = 0; i < settings->groups->nelts; i++) {
-        const struct wsgi_group *group =
-            APR_ARRAY_IDX(settings->groups, i, const struct wsgi_group *);
-        const char *names = "";
-        int j;
-
-        for (j = 0; j < group->without_effect->nelts; j++)
-            names = apr_pstrcat(pool, names, j > 0 ? ", " : "",
-                                APR_ARRAY_IDX(group->without_effect, j, const char *), NULL);
-        if (*names != '\0')
-            wsgi_config_note(settings, group->server, APLOG_WARNING,
-                             apr_psprintf(pool,
-                                          "WSGIDaemonProcess %s (%s): no effect in this version: "
-                                          "%s",
-                                          group->name, group->where, names));
-    }
-}
-
 static void tell_notes(const struct wsgi_settings *settings, int testing)
 {
     int i;
@@ -305,7 +282,6 @@ int wsgi_facts_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pte
         return OK;
     wsgi_binding_find(pconf, main_server);
     find_out(pconf, settings);
-    note_without_effect(pconf, settings);
     wsgi_timeouts_doubt(pconf, main_server);
     if (!testing)
         return OK;

@@ -29,7 +29,6 @@ struct wsgi_group {
     const char *where;   /* "file:line" of the definition */
     int id;              /* 1-based ordinal in the configuration */
     const char *written; /* "name=value" of all options, one a line, as they were given */
-    apr_array_header_t *without_effect; /* const char *: options that do nothing yet */
 
     /* the options, checked */
     const char *user_option; /* as written, NULL when not given */

@@ -143,12 +143,9 @@ static void test_texts_are_tamed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_started_marks),
-        cmocka_unit_test(test_doubt_counts_as_started),
-        cmocka_unit_test(test_called),
-        cmocka_unit_test(test_busy_until_the_end),
-        cmocka_unit_test(test_last_request),
-        cmocka_unit_test(test_texts_are_tamed),
+        cmocka_unit_test(test_started_marks), cmocka_unit_test(test_doubt_counts_as_started),
+        cmocka_unit_test(test_called),        cmocka_unit_test(test_busy_until_the_end),
+        cmocka_unit_test(test_last_request),  cmocka_unit_test(test_texts_are_tamed),
     };
     return cmocka_run_group_tests_name("board", tests, NULL, NULL);
 }

@@ -95,8 +95,7 @@ static void test_both_versions(void **state)
 
     (void)state;
     put("/proc/self/cgroup", "4:memory:/a b\n0::/\n");
-    put("/proc/self/mountinfo",
-        V2_MOUNT "41 30 0:31 / /cg/memory rw - cgroup cgroup rw,memory\n");
+    put("/proc/self/mountinfo", V2_MOUNT "41 30 0:31 / /cg/memory rw - cgroup cgroup rw,memory\n");
     put("/cg/memory/a b/memory.oom_control", "oom_kill 1\n");
     wsgi_oom_find(&oom, root);
     assert_int_equal(wsgi_oom_count(&oom), 1);

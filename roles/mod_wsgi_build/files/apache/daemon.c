@@ -171,7 +171,7 @@ static const char *set_chroot(apr_pool_t *pool, struct wsgi_group *group,
     while (size > 1 && value[size - 1] == '/')
         size--;
     if (size == 1 && *value == '/')
-        return "the root directory is where every process is already; remove the option";
+        return NULL; /* where every process is already */
     return set_absolute(pool, group, option, apr_pstrmemdup(pool, value, size));
 }
 

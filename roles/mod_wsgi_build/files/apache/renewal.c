@@ -84,6 +84,20 @@ static void replace_text(char **text, const char *bytes, size_t size)
     *text = bytes ? strndup(bytes, size) : NULL;
 }
 
+/* The traceback, as one record where the site wants that, and the line that says what it was. */
+static void log_text(const struct wsgi_minder *minder, const char *text, size_t size)
+{
+    int64_t flags = minder->settings->server.settings->log_flags;
+    int whole = flags & WSGI_LOG_KEEP_LINES ? WSGI_LOG_WHOLE : 0;
+    const char *last = size ? memrchr(text, '\n', size - 1) : NULL;
+    size_t first = last ? (size_t)(last + 1 - text) : 0;
+
+    if (first) {
+        wsgi_log_server_text(minder->group->server, WSGI_ERROR_LEVEL | whole, text, first - 1);
+    }
+    wsgi_log_server_text(minder->group->server, WSGI_ERROR_LEVEL, text + first, size - first);
+}
+
 /* Tracebacks are logged once, however many processes meet them, and however often. */
 static void log_failure(struct wsgi_minder *minder, const struct wsgi_tidings *note)
 {
@@ -94,7 +108,7 @@ static void log_failure(struct wsgi_minder *minder, const struct wsgi_tidings *n
         return;
     }
     replace_text(&renewal->logged, note->text, note->text_size);
-    wsgi_log_server_text(minder->group->server, WSGI_ERROR_LEVEL, note->text, note->text_size);
+    log_text(minder, note->text, note->text_size);
     wsgi_minder_point(minder);
 }
 

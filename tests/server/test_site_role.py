@@ -6,7 +6,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -212,14 +214,21 @@ def names(spec: dict[str, Any]) -> set[str]:
 
 
 @pytest.mark.ours("D507: the configuration names an interpreter, 6.1.1 is one")
-def test_every_key_becomes_a_directive(module: Module, tmp_path: Path) -> None:
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A directory that Apache's user may enter, which is checked."""
+    with tempfile.TemporaryDirectory(prefix="wsgi-site-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def test_every_key_becomes_a_directive(module: Module, folder: Path) -> None:
     """The settings hold every key of the specification, and the module takes what is written for them."""
     user, group = places().user, places().group
-    tmp_path.chmod(0o755)
-    (tmp_path / "logs").mkdir()
-    (tmp_path / "run").mkdir()
-    (tmp_path / "app's.wsgi").write_text("")
-    server, site = server_settings(tmp_path), site_settings(tmp_path, 80, user, group)
+    (folder / "logs").mkdir()
+    (folder / "run").mkdir()
+    (folder / "app's.wsgi").write_text("")
+    server, site = server_settings(folder), site_settings(folder, 80, user, group)
     spec = specification()
     of_a_site = spec["mod_wsgi_site_sites"]["options"]
     assert names(spec["mod_wsgi_site_wsgi"]) == set(server)
@@ -229,7 +238,7 @@ def test_every_key_becomes_a_directive(module: Module, tmp_path: Path) -> None:
         inner = value[0] if isinstance(value, list) and isinstance(value[0], dict) else value
         if isinstance(inner, dict) and key != "access_script":
             assert names(of_a_site["wsgi"]["options"][key]) == set(inner), key
-    sites = render(tmp_path, server, site)
+    sites = render(folder, server, site)
     written = "".join(path.read_text() for path in sites.iterdir())
     table = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())
     expected = [row["directive"] for row in table["__mod_wsgi_site_server_directives"]]

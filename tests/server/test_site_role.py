@@ -213,7 +213,6 @@ def names(spec: dict[str, Any]) -> set[str]:
     return set(spec["options"])
 
 
-@pytest.mark.ours("D507: the configuration names an interpreter, 6.1.1 is one")
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A directory that Apache's user may enter, which is checked."""
@@ -222,6 +221,7 @@ def folder() -> Iterator[Path]:
         yield Path(name)
 
 
+@pytest.mark.ours("D507: the configuration names an interpreter, 6.1.1 is one")
 def test_every_key_becomes_a_directive(module: Module, folder: Path) -> None:
     """The settings hold every key of the specification, and the module takes what is written for them."""
     user, group = places().user, places().group

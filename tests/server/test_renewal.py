@@ -214,6 +214,31 @@ def test_broken_deploy_and_its_repair(new_server: Any, processes: int, top: str,
     assert load.finish() == ["first", "mended"]
 
 
+def test_a_broken_neighbour_holds_up_nobody(new_server: Any) -> None:
+    """A script that is known to be broken is served as it was, until another one of the group changes: that one goes first."""
+
+    def configure(layout: Layout) -> str:
+        for name in ("one", "two"):
+            write(layout, name, name=f"{name}.wsgi")
+        aliases = "".join(
+            f"WSGIScriptAlias /{name} {layout.apps}/{name}.wsgi process-group=app\n" for name in ("one", "two")
+        )
+        return f"WSGIDaemonProcess app threads=2\nWSGIApplicationGroup %{{GLOBAL}}\n{aliases}"
+
+    server = new_server(configure).start()
+    assert [server.get(path).body.split()[0] for path in ("/one", "/two")] == [b"one", b"two"]
+    write(server.layout, "never", "raise LookupError('gone')", "two.wsgi")
+    assert server.get("/two").body.split()[0] == b"two", "the former code"
+    server.expect("the new code is not used")
+    server.expect_exception(110, "LookupError: gone")
+    write(server.layout, "newer", name="one.wsgi")
+    assert server.get("/one").body.split()[0] == b"newer"
+    assert server.get("/two").status == 500
+    server.allow("WSGI0109|LookupError|Traceback|File|raise")
+    write(server.layout, "mended", name="two.wsgi")
+    assert server.get("/two").body.split()[0] == b"mended"
+
+
 def test_replacement_that_dies(new_server: Any) -> None:
     """New code that kills its process is not used either."""
     server = start(new_server, "threads=3")

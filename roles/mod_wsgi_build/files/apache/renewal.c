@@ -164,7 +164,6 @@ static void begin(struct wsgi_minder *minder, int overlap, apr_time_t now)
     renewal->since = now;
     replace_text(&renewal->trouble, NULL, 0);
     clear(&renewal->tried);
-    clear(&renewal->kept);
     replace_all(minder, now);
     if (!overlap) {
         hold_old(minder);
@@ -191,6 +190,7 @@ static void finish(struct wsgi_minder *minder, apr_time_t now)
                      (long)apr_time_as_msec(now - renewal->since));
     }
     if (renewal->again) {
+        clear(&renewal->kept);
         begin(minder, 1, now);
     }
 }
@@ -247,7 +247,7 @@ static void tell_to_keep(struct wsgi_minder *minder, int index)
 /* What the replacements met, and what they were started for, is not tried again. */
 static void keep_states(struct wsgi_renewal *renewal)
 {
-    struct wsgi_learned empty = {.count = 0};
+    int i;
 
     if (renewal->urgent.count) {
         struct wsgi_tidings note = note_of(&renewal->urgent.script[0]);
@@ -256,9 +256,12 @@ static void keep_states(struct wsgi_renewal *renewal)
             wsgi_learned_add(&renewal->tried, &note);
         }
     }
-    clear(&renewal->kept);
-    renewal->kept = renewal->tried;
-    renewal->tried = empty;
+    for (i = 0; i < renewal->tried.count; i++) {
+        struct wsgi_tidings note = note_of(&renewal->tried.script[i]);
+
+        wsgi_learned_add(&renewal->kept, &note);
+    }
+    clear(&renewal->tried);
     clear(&renewal->urgent);
 }
 
@@ -432,7 +435,15 @@ static void changed(struct wsgi_minder *minder, int index, const struct wsgi_tid
                  "daemon group '%s': process %d found a changed script, the group is reloaded",
                  minder->group->name, (int)minder->minded[index].pid);
     make_urgent(renewal, note);
+    wsgi_learned_drop(&renewal->kept, note);
     begin(minder, overlap, now);
+}
+
+/* A script that was known to be broken before another one changed does not hold up that one. */
+static int is_known_otherwise(const struct wsgi_renewal *renewal, const struct wsgi_tidings *note)
+{
+    return renewal->phase == WSGI_RENEWAL_LOADING && is_kept(renewal, note) &&
+           !wsgi_learned_find(&renewal->urgent, note);
 }
 
 /* A process that is not ready yet cannot load a script, and asks what to do. */
@@ -442,6 +453,10 @@ static void cannot_load(struct wsgi_minder *minder, int index, const struct wsgi
     struct wsgi_renewal *renewal = minder->renewal;
     int place = minder->minded[index].place;
 
+    if (is_known_otherwise(renewal, note)) {
+        wsgi_minder_tell_note(minder, index, WSGI_CONTROL_SERVE, NULL);
+        return;
+    }
     log_failure(minder, note);
     if (renewal->phase == WSGI_RENEWAL_LOADING) {
         wsgi_learned_add(&renewal->tried, note);
@@ -469,6 +484,7 @@ static void loaded(struct wsgi_minder *minder, int index, const struct wsgi_tidi
     wsgi_learned_add(&renewal->learned, note);
     if (is_starting(minder, index) && renewal->phase == WSGI_RENEWAL_LOADING) {
         wsgi_learned_add(&renewal->tried, note);
+        wsgi_learned_drop(&renewal->kept, note);
     } else if (minder->minded[index].is_unfit && wsgi_learned_find(&renewal->urgent, note)) {
         minder->minded[index].is_unfit = renewal->wanted = 0; /* its failure was passing */
     }
@@ -621,6 +637,7 @@ unsigned wsgi_renewal_request(struct wsgi_minder *minder, apr_time_t now)
         return renewal->begun + 1;
     }
     clear(&renewal->urgent);
+    clear(&renewal->kept);
     replace_text(&renewal->logged, NULL, 0); /* who asks gets the traceback, and so does the log */
     begin(minder, 1, now);
     return renewal->begun;

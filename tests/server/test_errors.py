@@ -469,6 +469,6 @@ def test_end_of_a_daemon_is_said_in_the_log_of_its_group(new_server: Any) -> Non
     site = new_server(inside).start()
     assert site.get("/leave").status == 502
     site.expect("WSGI0146: ", log="own")
-    site.expect("group 'own'.*exit status 3", log="own")
+    site.expect("daemon group 'own': .*exit status 3", log="own")
     site.expect("process group 'own' of virtual host own.invalid has trouble, see its error log")
     wait_until(lambda: site.get("/fine").status == 200, "a new daemon serves")

@@ -385,7 +385,7 @@ class Server:
             return
         family = {self.pid, *processes.descendants_of(self.pid)}
         with contextlib.suppress(AssertionError):
-            self.let_requests_end()
+            self.let_requests_end(QUIET_TIMEOUT)
         self.signal(signal.SIGTERM)
         try:
             self.process.wait(STOP_TIMEOUT)
@@ -400,7 +400,7 @@ class Server:
         assert not left, f"processes left after the stop: {left}"
         assert not files, f"files left in the runtime directory: {files}"
 
-    def let_requests_end(self) -> None:
+    def let_requests_end(self, seconds: float = 30) -> None:
         """Waits until no thread of an Apache child works."""
 
         def children() -> list[int]:
@@ -409,7 +409,7 @@ class Server:
             return [pid for pid in found if processes.image(pid) == image]
 
         processes.wait_until(
-            lambda: not any(processes.is_working(pid) for pid in children()), "the Apache children rest", QUIET_TIMEOUT
+            lambda: not any(processes.is_working(pid) for pid in children()), "the Apache children rest", seconds
         )
 
     def _left_processes(self, family: set[int]) -> dict[int, str]:

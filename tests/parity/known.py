@@ -99,6 +99,12 @@ def _page(peer: Mapping[str, Any], ours: Mapping[str, Any], codes: Mapping[str, 
     )
 
 
+def _is_of_refusal(step: Mapping[str, Any]) -> bool:
+    """An answer of 5xx, or of the ErrorDocument of one, which may have another status."""
+    refused = dict(step.get("environ") or {}).get("REDIRECT_STATUS", "")
+    return any(int(status or 0) >= 500 for status in (step.get("status"), refused))
+
+
 def forgive(peer: Shown, ours: Shown, found: Diffs) -> set[str]:
     """Takes out of `found` what a rule covers in every step; the differences that were met."""
     used: set[str] = set()
@@ -121,8 +127,7 @@ def forgive(peer: Shown, ours: Shown, found: Diffs) -> set[str]:
         del found["body"]  # of an answer behind another one
         used.add("D812")
     named = [pair for pair in steps if _values(pair[0], ID) != _values(pair[1], ID)]
-    refused = "error" in ours.log.get("codes", {}).values()  # an ErrorDocument may answer with another status
-    if named and all(not _values(one, ID) and (refused or int(two.get("status") or 0) >= 500) for one, two in named):
+    if named and all(not _values(one, ID) and _is_of_refusal(two) for one, two in named):
         found.pop(f"headers:{ID}", None)
         used.add("D812")
     return used

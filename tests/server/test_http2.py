@@ -22,7 +22,7 @@ import h2.settings
 import pytest
 
 from harness import Layout, Server, wait_until
-from harness.calls import Call, entered, words
+from harness.calls import run_side_by_side, words
 from harness.client import HOST
 
 MODULES = ("http2", "deflate", "filter")
@@ -161,18 +161,6 @@ class Client:
         self.until(lambda: all(stream.over for stream in streams))
 
 
-def all_workers_are_free(site: Server, name: str) -> None:
-    """As many requests as there are threads run side by side, over HTTP/1.1 and several connections."""
-    scratch = site.layout.scratch
-    gate, journal = scratch / f"{name}-gate", scratch / f"{name}-in"
-    calls = [Call(site, f"/?entered={journal}&gate={gate}") for _ in range(THREADS)]
-    try:
-        entered(journal, THREADS)
-    finally:
-        gate.touch()
-    assert [call.result().status for call in calls] == [200] * THREADS
-
-
 def test_environ(site: Server) -> None:
     with Client(site.layout.port) as client:
         stream = client.ask("/a%20b//c?x=1")
@@ -244,7 +232,7 @@ def test_many_streams_of_all_kinds(site: Server) -> None:
         mixed(site, data, journal)
     wait_until(lambda: len(words(journal)) == 50, "every iterable is closed")
     assert max(int(word) for word in words(journal)) < 100_000, "none went on to its end"
-    all_workers_are_free(site, f"streams-{site.layout.mode}")
+    run_side_by_side(site, f"streams-{site.layout.mode}", THREADS, "/")
 
 
 def test_connection_lost_in_the_middle(site: Server) -> None:
@@ -257,7 +245,7 @@ def test_connection_lost_in_the_middle(site: Server) -> None:
         upload.body = b""
         client.until(lambda: all(stream.data for stream in streams))
     wait_until(lambda: len(words(journal)) == 3, "every iterable is closed")
-    all_workers_are_free(site, f"lost-{site.layout.mode}")
+    run_side_by_side(site, f"lost-{site.layout.mode}", THREADS, "/")
 
 
 @pytest.mark.parametrize("path", ["", "/packed"])

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from harness import Server
 
 from parity.model import DAEMON, EMBEDDED, Ask, Case, Site
@@ -273,9 +275,9 @@ def rewrite(server: Server) -> None:
     path.write_text(path.read_text().replace('"text/plain"', '"text/changed"'))
 
 
-def case(ident: str, rows: tuple[str, ...], ask: Ask, **more: object) -> Case:
+def case(ident: str, rows: tuple[str, ...], ask: Ask, **more: Any) -> Case:
     """A case of the common site."""
-    return Case(ident, rows, "effects", ask, **more)  # type: ignore[arg-type]
+    return Case(ident, rows, "effects", ask, **more)
 
 
 HEADER = ("content-type", "content-length", "x-method", "transfer-encoding")

@@ -105,12 +105,12 @@ class Load:
             assert not thread.is_alive(), "a client hangs"
 
 
-def run_side_by_side(site: Server, name: str, count: int) -> None:
+def run_side_by_side(site: Server, name: str, count: int, path: str = "/gate") -> None:
     """As many requests as that are inside the application at the same time: no worker is lost."""
     gate, journal = site.layout.scratch / f"{name}-gate", site.layout.scratch / f"{name}-in"
-    for path in (gate, journal):
-        path.unlink(missing_ok=True)
-    calls = [Call(site, f"/gate?entered={journal}&gate={gate}") for _ in range(count)]
+    for left in (gate, journal):
+        left.unlink(missing_ok=True)
+    calls = [Call(site, f"{path}?entered={journal}&gate={gate}") for _ in range(count)]
     try:
         entered(journal, count)
     finally:

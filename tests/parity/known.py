@@ -99,10 +99,16 @@ def _page(peer: Mapping[str, Any], ours: Mapping[str, Any], codes: Mapping[str, 
     )
 
 
-def _is_of_refusal(step: Mapping[str, Any]) -> bool:
-    """An answer of 5xx, or of the ErrorDocument of one, which may have another status."""
-    refused = dict(step.get("environ") or {}).get("REDIRECT_STATUS", "")
-    return any(int(status or 0) >= 500 for status in (step.get("status"), refused))
+def _is_of_refusal(step: Mapping[str, Any], log: Mapping[str, Any]) -> bool:
+    """An answer of 5xx, or of the ErrorDocument of one, which may have another status.
+
+    A document that shows its environ says what it stands for; for one that does not, the case's log has to.
+    """
+    if int(step.get("status") or 0) >= 500:
+        return True
+    if step.get("environ"):
+        return int(dict(step["environ"]).get("REDIRECT_STATUS") or 0) >= 500
+    return "error" in log.get("codes", {}).values()
 
 
 def forgive(peer: Shown, ours: Shown, found: Diffs) -> set[str]:
@@ -127,7 +133,7 @@ def forgive(peer: Shown, ours: Shown, found: Diffs) -> set[str]:
         del found["body"]  # of an answer behind another one
         used.add("D812")
     named = [pair for pair in steps if _values(pair[0], ID) != _values(pair[1], ID)]
-    if named and all(not _values(one, ID) and _is_of_refusal(two) for one, two in named):
+    if named and all(not _values(one, ID) and _is_of_refusal(two, ours.log) for one, two in named):
         found.pop(f"headers:{ID}", None)
         used.add("D812")
     return used

@@ -132,9 +132,31 @@ def test_capabilities_of_a_service_manager(new_server: Any, monkeypatch: pytest.
 # ---- descriptors and memory --------------------------------------------------------------------
 
 
+# Starts a program for which a system call (436 is close_range on all architectures) is not there, as on an old kernel.
+WITHOUT_A_CALL = """
+import ctypes, os, struct, sys
+code = struct.pack("=" + "HBBI" * 4,
+    0x20, 0, 0, 0,                      # the number of the call
+    0x15, 0, 1, int(sys.argv[1]),       # this one?
+    0x06, 0, 0, 0x00050000 | 38,        # ENOSYS
+    0x06, 0, 0, 0x7FFF0000)             # any other is allowed
+code = ctypes.create_string_buffer(code, len(code))
+program = struct.pack("@HP", 4, ctypes.addressof(code))
+if ctypes.CDLL(None, use_errno=True).prctl(22, 2, ctypes.create_string_buffer(program, len(program)), 0, 0) != 0:
+    sys.exit(os.strerror(ctypes.get_errno()))
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+CLOSE_RANGE = 436
+
+
 @pytest.mark.ours("D758: daemons of 6.1.1 are forks of Apache with what that has open")
-def test_only_what_was_given_is_open(new_server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("old_kernel", [False, True], ids=["kernel", "without-close_range"])
+def test_only_what_was_given_is_open(new_server: Any, monkeypatch: pytest.MonkeyPatch, old_kernel: bool) -> None:
     """httpd itself inherited odd descriptors, some of high numbers; a daemon has none of them, nor Apache's."""
+    plain = Server.command
+    if old_kernel:
+        wrapped = [sys.executable, "-c", WITHOUT_A_CALL, str(CLOSE_RANGE)]
+        monkeypatch.setattr(Server, "command", lambda self, *more: [*wrapped, *plain(self, *more)])
     secret = os.memfd_create("wsgi-test-secret", 0)
     odd = [os.dup2(secret, number, inheritable=True) for number in (17, 93, 200)]
     real = subprocess.Popen

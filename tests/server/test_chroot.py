@@ -51,7 +51,7 @@ def jail(module: Module) -> Iterator[Path]:
         subprocess.run([places().python, "-c", ASK], capture_output=True, text=True, check=True).stdout
     )
     skipped = shutil.ignore_patterns(
-        "test", "tests", "idlelib", "site-packages", "dist-packages", "ensurepip", "__pycache__", "lib2to3", "*.a"
+        "test", "tests", "idlelib", "site-packages", "dist-packages", "ensurepip", "lib2to3", "config-3*", "*.a"
     )
     for directory in dict.fromkeys(standard):
         shutil.copytree(directory, root / directory.lstrip("/"), ignore=skipped, symlinks=True, dirs_exist_ok=True)

@@ -449,9 +449,9 @@ def test_response_socket_timeout(new_server: Any) -> None:
     server = streaming(
         new_server,
         "threads=2 response-socket-timeout=1",
-        f"Timeout 300\n{access}CustomLog logs/ends ends\n",
+        f"Timeout 300\nSendBufferSize 65536\n{access}CustomLog logs/ends ends\n",
     )
-    (server.layout.htdocs / "large").write_bytes(b"y" * (8 << 20))
+    (server.layout.htdocs / "large").write_bytes(b"y" * (1 << 20))
     ends = server.layout.logs / "ends"
     with small_window(server) as client:
         client.send(b"GET /?size=1000 HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -463,8 +463,8 @@ def test_response_socket_timeout(new_server: Any) -> None:
         client.receive_until(b"end\r\n0\r\n\r\n")
         client.send(b"GET /static/large HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         client.receive_until(b"\r\n\r\n")
-        time.sleep(2.5)  # longer than the group's limit: the server has to wait
-        assert len(client.receive_all()) == 8 << 20
+        time.sleep(1.5)  # longer than the group's limit: the server has to wait
+        assert len(client.receive_all()) == 1 << 20
 
 
 @contextlib.contextmanager

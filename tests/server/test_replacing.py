@@ -138,7 +138,7 @@ def test_recycling_goes_one_after_the_other(new_server: Any) -> None:
 def test_restart_interval(new_server: Any) -> None:
     """All are as old as that at the same time; each knows why it goes, and nothing is lost."""
     server = new_server(
-        subscribed("processes=3 threads=4 restart-interval=2", pause=0.1), level="warn wsgi:debug"
+        subscribed("processes=3 threads=4 restart-interval=1", pause=0.1), level="warn wsgi:debug"
     ).start()
     server.allow("")
     load = Load(server)

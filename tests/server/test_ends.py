@@ -183,19 +183,19 @@ def application(environ, start_response):
 
 @pytest.mark.ours(DIFFERS)
 def test_deaths_of_work_do_not_slow_the_next_start(new_server: Any) -> None:
-    """Six requests in a row that kill: the next process starts within a second or at once, never later."""
+    """Four requests in a row that kill: the next process starts within a second or at once, never later."""
 
     def configure(layout: Layout) -> str:
         script = layout.write_app("killer.wsgi", KILLER)
         return f"WSGIDaemonProcess app threads=2\nWSGIScriptAlias / {script} process-group=app application-group=%{{GLOBAL}}\n"
 
     server = new_server(configure).start()
-    for _ in range(6):
+    for _ in range(4):
         assert server.get("/kill").status == 502
         assert server.get("/").status == 200
-    lines = server.expect("group 'app'.*killed by signal 9", 6 * 2)
+    lines = server.expect("group 'app'.*killed by signal 9", 4 * 2)
     told = [line.text.rpartition("; ")[2] for line in lines if "another one" in line.text]
-    assert len(told) == 6
+    assert len(told) == 4
     assert set(told) <= {"another one starts in 0 s", "another one starts in 1 s"}
 
 

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
-import functools
+import contextlib
+import http.client
 import os
 import pwd
 import signal
 import stat
 import subprocess
+import threading
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,14 +19,12 @@ from typing import Any
 import pytest
 
 from harness import Layout, Reply, Server, places, request, wait_until
-from harness.calls import Call
 from harness.processes import children_of, command_line, is_alive, maps, status_field
 from harness.server import prove
 
 pytestmark = [pytest.mark.needs_root]
 
 USERS = ("games", "man")  # of the first two ports; the third has none of its own
-ITK_SAYS = r"\(itkmpm|child died with signal"
 
 WHO = """
 import json, os, sys
@@ -38,9 +38,10 @@ LOADED_AS = os.getresuid()
 
 def application(environ, start_response):
     size = len(environ["wsgi.input"].read())
-    if environ["PATH_INFO"] == "/wait":
-        journal.note({scratch!r} + "/entered", str(os.getpid()))
-        journal.pass_gate({scratch!r} + "/gate")
+    if environ["PATH_INFO"].startswith("/wait"):
+        number = environ["PATH_INFO"][5:]
+        journal.note({scratch!r} + "/entered" + number, str(os.getpid()))
+        journal.pass_gate({scratch!r} + "/gate" + number)
     found = {{
         "pid": os.getpid(),
         "uid": os.getresuid(),
@@ -210,35 +211,58 @@ def prove_prefork(configure: Callable[[Layout], str]) -> str:
     return proof.output
 
 
-def is_gone(pid: int) -> bool:
-    """Ended, and a zombie at most."""
-    return not is_alive(pid)
+class Wait:
+    """A request that waits in a host's application; the process of its connection, and the child that made that."""
+
+    def __init__(self, server: Server, number: int) -> None:
+        self.gate = server.layout.scratch / f"gate{number}"
+        entered = server.layout.scratch / f"entered{number}"
+        for path in (self.gate, entered):
+            path.unlink(missing_ok=True)
+        self.reply: Reply | None = None
+        self.thread = threading.Thread(target=self.run, args=(server, number), daemon=True)
+        self.thread.start()
+        wait_until(entered.exists, "the request runs")
+        ((self.child, self.connection),) = [
+            (child, pid)
+            for child in children_of(server.pid)
+            for pid in children_of(child)
+            if status_field(pid, "Uid").split()[0] == str(uid_of(number)) and "wsgi" not in command_line(pid)[:7]
+        ]
+
+    def run(self, server: Server, number: int) -> None:
+        """Nobody answers when the process of the connection is gone."""
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            self.reply = ask(server, number, f"/wait{number}")
+
+    def result(self) -> Reply | None:
+        """Lets it go on to its end."""
+        self.gate.touch()
+        self.thread.join(60)
+        assert not self.thread.is_alive(), "the request hangs"
+        return self.reply
 
 
 @pytest.mark.ours("nothing that a user sees: 6.1.1 has other books")
-def test_a_killed_connection(new_server: Any) -> None:
-    """The process of a connection is killed in the midst of a request: its worker is not lost with it."""
-    server = start(new_server, own_groups("processes=1 threads=1 queue-timeout=20"))
+def test_processes_that_are_killed(new_server: Any) -> None:
+    """A worker is not lost with the process of a connection, and not taken for free when only that one's parent dies."""
+    server: Server = new_server(
+        own_groups("processes=1 threads=1 queue-timeout=20"), mpm="prefork", ports=3, level="warn wsgi:info"
+    )
+    server.start()
+    server.allow(r"\[wsgi:info\]|child died with signal")
+    parentless, killed = Wait(server, 0), Wait(server, 1)
+    os.kill(parentless.child, signal.SIGKILL)
+    wait_until(lambda: not is_alive(parentless.child), "the child is gone")
+    os.kill(killed.connection, signal.SIGKILL)
+    server.expect("daemon group 'group1': 1 workers were in use by Apache processes that died")
+    assert killed.result() is None
+    assert ask(server, 1).json()["uid"] == [uid_of(1)] * 3, "the only worker is free again"
+    assert not server.log().matching("daemon group 'group0': 1 workers"), "it was looked at before group1"
+    reply = parentless.result()
+    assert reply is not None
+    assert reply.json()["uid"] == [uid_of(0)] * 3
     assert ask(server, 0).status == 200
-    own = {uid_of(0)}
-    for _ in range(2):
-        for name in ("entered", "gate"):
-            (server.layout.scratch / name).unlink(missing_ok=True)
-        call = Call(server, "/wait")  # on the first port
-        wait_until((server.layout.scratch / "entered").exists, "the request runs")
-        (victim,) = [
-            pid
-            for child in children_of(server.pid)
-            for pid in children_of(child)
-            if {int(each) for each in status_field(pid, "Uid").split()} == own and "wsgi" not in command_line(pid)[:7]
-        ]
-        os.kill(victim, signal.SIGKILL)
-        with pytest.raises(OSError, match=r"."):
-            call.result()
-        wait_until(functools.partial(is_gone, victim), "it is gone")
-        (server.layout.scratch / "gate").touch()
-        assert ask(server, 0).json()["uid"] == [uid_of(0)] * 3, "the only worker is free again"
-    server.allow(ITK_SAYS)
 
 
 # ---- embedded mode -------------------------------------------------------------------------------

@@ -170,6 +170,8 @@ DIFFERENCES: dict[str, str] = {
     "D760": "tests/server/test_zoo.py::test_row_in_a_daemon",
     "D761": "tests/server/test_zoo.py::test_a_lost_listener_is_replaced",
     "D762": "tests/server/test_zoo.py::test_row_in_a_daemon",
+    "D763": "tests/server/test_per_user.py::test_a_user_who_may_not_connect",
+    "D764": "tests/server/test_per_user.py::test_embedded_never_with_rights",
     "D770": "tests/server/test_supervisor.py::test_keep_alive_clients_in_restarts",
     "D771": "tests/server/test_chroot.py::test_a_slash_at_the_end",
     "D767": "tests/server/test_hostile_daemons.py::test_frames",

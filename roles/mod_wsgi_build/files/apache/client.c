@@ -452,6 +452,9 @@ void wsgi_client_run(const struct wsgi_group *group, request_rec *r, const unsig
     if (!can_be_run(group, vars_size, outcome)) {
         return;
     }
+    if (group->slots->self != getpid()) {
+        group->slots->self = getpid(); /* mpm_itk's, for this connection: it may be killed, too */
+    }
     if (wsgi_upload_begin(&upload, outcome) == 0) {
         run_errand(&errand, &relay);
     }

@@ -7,10 +7,18 @@ code of the application ends, whichever code that is.
 
 from __future__ import annotations
 
+import os
+import signal
+
+from pathlib import Path
+
 import pytest
 
 from conftest import Host
-from wirefront import Daemon, request_block
+from test_process import wait_for
+from wirefront import MULTITHREAD, Daemon, Gone, request_block
+
+SERVER_METRICS = 0x40
 
 TOP = """
 import os
@@ -78,14 +86,16 @@ PLACES = {
 
 
 def nothing_said(daemon: Daemon) -> bool:
+    """But that a script was loaded."""
     daemon.control.settimeout(0.3)
     try:
-        name, _, note = daemon.heard()
+        while True:
+            name, _, _ = daemon.heard()
+            assert name == "LOADED"
     except TimeoutError:
         return True
     finally:
         daemon.control.settimeout(30)
-    return note is not None and name == "LOADED"
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -120,3 +130,78 @@ def test_a_script_that_is_loaded_first(host: Host, place: str) -> None:
     assert (script.parent / "forked").read_text() == "x"
     assert daemon.stop() == 0, daemon.log
     assert daemon.log.count("Process ends.") == 1
+
+
+LIVES = """
+import os
+import socket
+import time
+
+import mod_wsgi
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def note(name, text=""):
+    with open(os.path.join(HERE, name + "+"), "w") as stream:
+        stream.write(text)
+    os.rename(os.path.join(HERE, name + "+"), os.path.join(HERE, name))
+
+
+def wait(name):
+    while not os.path.exists(os.path.join(HERE, name)):
+        time.sleep(0.02)
+
+
+def live():
+    pair = socket.socketpair(), socket.socketpair()
+    print(mod_wsgi.server_metrics())
+    if os.fork() == 0:
+        os.write(pair[1][0].fileno(), b"grandchild")
+        os._exit(0)
+    note("child", "%d %r" % (os.getpid(), pair[1][1].recv(100)))
+    wait("gate")
+    os._exit(0)
+
+
+def application(environ, start_response):
+    if environ["QUERY_STRING"] == "fork" and os.fork() == 0:
+        live()
+    if environ["QUERY_STRING"] == "wait":
+        note("waits")
+        wait("gate")
+    start_response("200 OK", [])
+    return [b"fine"]
+"""
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Path:
+    """What a child waits for; it does not outlive the test."""
+    return tmp_path / "gate"
+
+
+def test_a_child_that_lives_longer(host: Host, gate: Path) -> None:
+    """Fronts see the end of a daemon though a process that it forked lives on; that one says nothing to anybody."""
+    script = host.script(LIVES)
+    daemon = host.start(threads=3, flags=MULTITHREAD | SERVER_METRICS)
+    try:
+        with daemon.front() as front, daemon.front() as other, daemon.front() as third:
+            front.begin(request_block(script, environ={"QUERY_STRING": "wait"}))
+            wait_for(script.parent / "waits")
+            assert other.run(request_block(script, environ={"QUERY_STRING": "fork"})).body == b"fine"
+            child = script.parent / "child"
+            wait_for(child)
+            words = child.read_text()
+            assert "grandchild" in words
+            assert nothing_said(daemon)
+            assert third.run(request_block(script)).body == b"fine"
+            os.kill(daemon.pid, signal.SIGKILL)
+            with pytest.raises(Gone):
+                while front.receive():
+                    pass
+            assert daemon.control.recv(100) == b""
+            assert Path(f"/proc/{words.split()[0]}").exists()
+    finally:
+        gate.touch()
+    assert daemon.wait() == -signal.SIGKILL

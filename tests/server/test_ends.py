@@ -199,6 +199,51 @@ def test_deaths_of_work_do_not_slow_the_next_start(new_server: Any) -> None:
     assert set(told) <= {"another one starts in 0 s", "another one starts in 1 s"}
 
 
+PARENT = """
+import os
+import time
+
+
+def application(environ, start_response):
+    asked = dict(part.split("=", 1) for part in environ["QUERY_STRING"].split("&") if part)
+    if "child" in asked and os.fork() == 0:
+        while not os.path.exists(asked["child"]):
+            time.sleep(0.05)
+        os._exit(0)
+    if "entered" in asked:
+        with open(asked["entered"], "a") as journal:
+            journal.write("in\\n")
+    while "gate" in asked and not os.path.exists(asked["gate"]):
+        time.sleep(0.05)
+    start_response("200 OK", [])
+    return [str(os.getpid()).encode()]
+"""
+
+
+@pytest.mark.ours(DIFFERS)
+def test_what_it_forked_lives_on(new_server: Any) -> None:
+    """A child of the process holds nothing that would keep clients waiting when the process is killed."""
+
+    def configure(layout: Layout) -> str:
+        script = layout.write_app("parent.wsgi", PARENT)
+        return f"WSGIDaemonProcess app threads=4\nWSGIScriptAlias / {script} process-group=app application-group=%{{GLOBAL}}\n"
+
+    server = new_server(configure).start()
+    pid = int(server.get("/").text)
+    journal, gate = server.layout.scratch / "in", server.layout.scratch / "gate"
+    running = [Call(server, f"/?entered={journal}&gate={gate}") for _ in range(2)]
+    entered(journal, 2)
+    assert int(server.get(f"/?child={gate}").text) == pid
+    try:
+        os.kill(pid, signal.SIGKILL)
+        assert [call.result().status for call in running] == [502] * 2
+        assert int(server.get("/").text) != pid
+    finally:
+        gate.touch()
+    server.expect("WSGI0146: .*killed by signal 9", 2)
+    server.allow(r"\[wsgi:")
+
+
 @pytest.mark.ours(DIFFERS)
 def test_url_of_a_hostile_client(new_server: Any) -> None:
     """What is logged of a URL is one line of printable characters, and not without an end."""

@@ -435,6 +435,7 @@ static int execute(struct wsgi_interp *interp, PyObject *module, PyObject *code,
     PyObject *number;
     int status;
 
+    wsgi_run_leave_forked(interp);
     if (result == NULL)
         return -1;
     Py_DECREF(result);
@@ -584,6 +585,7 @@ static int asks_for_reload(struct wsgi_interp *interp, PyObject *names, const ch
     Py_INCREF(function);
     resource = PyUnicode_DecodeFSDefault(rule->resource);
     result = resource != NULL ? wsgi_compat_call_one(function, resource) : NULL;
+    wsgi_run_leave_forked(interp);
     answer = result != NULL ? PyObject_IsTrue(result) : -1;
     Py_XDECREF(result);
     Py_XDECREF(resource);

@@ -509,7 +509,9 @@ def test_a_front_that_lives_and_takes_nothing(host: Host) -> None:
 def test_a_stopped_front_sends_nothing(host: Host) -> None:
     """In the middle of a body; one that lives is waited for, because it knows how long its client may take."""
     daemon = host.start(threads=2, extra=[("SOCKET_TIMEOUT", 1)])
-    script = host.script(app(OK + "try:\n    environ['wsgi.input'].read()\nfinally:\n    print('read no more')\nreturn []"))
+    script = host.script(
+        app(OK + "try:\n    environ['wsgi.input'].read()\nfinally:\n    print('read no more')\nreturn []")
+    )
     block = request_block(script, body=-1)
     with daemon.front() as alive, front_apart(daemon, block, MORE_BODY, 0) as front:
         alive.begin(block, b"a", MORE_BODY)

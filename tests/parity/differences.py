@@ -171,6 +171,7 @@ DIFFERENCES: dict[str, str] = {
     "D761": "tests/server/test_zoo.py::test_a_lost_listener_is_replaced",
     "D762": "tests/server/test_zoo.py::test_row_in_a_daemon",
     "D767": "tests/server/test_hostile_daemons.py::test_frames",
+    "D768": "tests/server/test_stopped_children.py::test_a_response_that_is_not_taken",
     "D801": CASES,
     "D802": CASES,
     "D803": CASES,

@@ -17,7 +17,7 @@ import pytest
 from harness import Cut, Layout, RawConnection, Server, processes, wait_until
 
 pytestmark = [
-    pytest.mark.ours("D742: 6.1.1 does not tell a child that stands still from a slow client"),
+    pytest.mark.ours("D768: 6.1.1 does not tell a child that stands still from a slow client"),
     pytest.mark.modes("daemon"),
 ]
 

@@ -99,7 +99,8 @@ WSGIScriptAlias / {layout.apps}/app.wsgi process-group=app application-group=%{{
 def appears(server: Server, name: str) -> str:
     """What the application has noted."""
     path = Path(server.layout.scratch) / name
-    return wait_until(lambda: path.exists() and path.read_text(), f"{name} is noted", 60)
+    wait_until(path.exists, f"{name} is noted", 60)
+    return path.read_text()
 
 
 @contextlib.contextmanager

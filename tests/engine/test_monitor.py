@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Host
+from test_interpreters import OWN_GIL, Extra, layer, version_of
 from test_process import wait_for
 from test_requests import OK, app, assert_fine
 from wirefront import DRAINING, Answer, Daemon, Front, Gone, request_block
@@ -104,6 +105,44 @@ def application(environ, start_response):
     globals()[name](argument)
     start_response("200 OK", [])
     return [b"finished"]
+"""
+
+
+# In an interpreter with a GIL of its own, in which faulthandler cannot be imported.
+HOLD_THE_OWN_GIL = """
+import ctypes
+import os
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def read_in_c():
+    descriptor = os.open(os.path.join(HERE, "pipe"), os.O_RDWR)
+    open(os.path.join(HERE, "in-hold_the_gil"), "w").close()
+    ctypes.PyDLL(None).read(descriptor, ctypes.create_string_buffer(1), 1)
+
+
+def application(environ, start_response):
+    read_in_c()
+    start_response("200 OK", [])
+    return [b"finished"]
+"""
+
+# Without ctypes: C code that neither lets go of the GIL nor looks whether somebody wants it.
+WORK_IN_C = """
+import itertools
+import os
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def work_in_c():
+    return all(itertools.repeat(True, 10**12))
+
+
+def application(environ, start_response):
+    open(os.path.join(HERE, "in-work_in_c"), "w").close()
+    work_in_c()
 """
 
 
@@ -411,6 +450,53 @@ def test_a_gil_that_is_not_to_be_had(host: Host, stuck: Path) -> None:
         assert front.collect().body == b"finished"
     assert daemon.log.count("WSGI1033") == 1
     assert "The main thread" in daemon.log
+    assert daemon.stop() == 0, daemon.log
+
+
+@pytest.mark.parametrize("way", ["hold_the_gil", "work_in_c"])
+def test_the_own_gil_of_an_interpreter(host: Host, stuck: Path, python: str, way: str) -> None:
+    """It is found and named, also while the main interpreter and another one have their GIL and answer."""
+    if version_of(python) < (3, 12):
+        pytest.skip("no interpreter has a GIL of its own before Python 3.12")
+    if way == "hold_the_gil" and version_of(python) < (3, 13):
+        pytest.skip("ctypes cannot be imported there before Python 3.13")
+    own: Extra = [("DEADLOCK_TIMEOUT", 2), *layer("", flags={OWN_GIL: True})]
+    daemon = host.start(threads=4, extra=own)
+    script = host.script(HOLD_THE_OWN_GIL if way == "hold_the_gil" else WORK_IN_C)
+    hello = host.script(app(OK + "return [b'hello']"), "hello.wsgi")
+    with daemon.front() as front, daemon.front() as main, daemon.front() as other:
+        assert main.run(request_block(hello, "")).body == b"hello"
+        assert other.run(request_block(hello, "other")).body == b"hello"
+        assert front.run(request_block(hello, "held")).body == b"hello", "the interpreter is there"
+        ask(front, script, way, "pipe", "held")
+        assert main.run(request_block(hello, "")).body == b"hello", "the main one has its own"
+        assert other.run(request_block(hello, "other")).body == b"hello"
+        assert daemon.message() == "LEAVING DEADLOCK"
+        (line,) = [line for line in daemon.lines if "WSGI1033" in line]
+        assert "the GIL of interpreter 'held' could not be had for deadlock-timeout of 2 s" in line
+        assert daemon.wait_log("in read_in_c" if way == "hold_the_gil" else "in work_in_c"), daemon.log
+        main.begin(request_block(hello, ""))
+        assert main.collect().reject == DRAINING, "another process takes them"
+        if way == "hold_the_gil":
+            let_go(stuck, "pipe")
+            assert front.collect().body == b"finished"
+    if way == "hold_the_gil":
+        assert daemon.stop() == 0, daemon.log
+    assert daemon.log.count("WSGI1033") == 1
+
+
+def test_own_gils_that_work_are_no_deadlock(host: Host, python: str) -> None:
+    """Two interpreters compute in Python at once, each under its own GIL."""
+    if version_of(python) < (3, 12):
+        pytest.skip("no interpreter has a GIL of its own before Python 3.12")
+    daemon = host.start(threads=2, extra=[("DEADLOCK_TIMEOUT", 1), *layer("", flags={OWN_GIL: True})])
+    spin = app(OK + "end = time.monotonic() + 3\nwhile time.monotonic() < end:\n    pass\nreturn [b'x']", "import time")
+    script = host.script(spin)
+    with daemon.front() as front, daemon.front() as other:
+        front.begin(request_block(script, "one"))
+        other.begin(request_block(script, "two"))
+        assert front.collect().body == other.collect().body == b"x"
+    assert "WSGI1033" not in daemon.log
     assert daemon.stop() == 0, daemon.log
 
 

@@ -7,9 +7,12 @@ import contextlib
 import os
 import random
 import resource
+import select
 import signal
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import time
 
@@ -19,7 +22,7 @@ import pytest
 
 from conftest import Host
 from test_requests import HELLO, OK, app, assert_fine
-from wirefront import FIN, INITIAL_CREDIT, MORE_BODY, Answer, Daemon, Frame, Front, Gone, request_block
+from wirefront import FIN, FULL, INITIAL_CREDIT, MORE_BODY, Answer, Daemon, Frame, Front, Gone, request_block
 
 
 def assert_closed(front: Front) -> None:
@@ -414,6 +417,168 @@ def test_front_that_does_not_read(host: Host) -> None:
         for _ in range(20):
             assert quick.run(hello).body == b"hello"
         assert len(slow.collect().body) == 8 << 20
+
+
+# A front in a process of its own, because one that is stopped is told from one that waits. It sends what it is given,
+# reads as many bytes as it is told, and says on a pipe that it has.
+APART = """
+import socket, sys
+line = socket.socket(socket.AF_UNIX)
+line.connect(sys.argv[1])
+line.sendall(bytes.fromhex(sys.argv[2]))
+count = int(sys.argv[3])
+while count > 0:
+    count -= len(line.recv(count))
+print("read", flush=True)
+sys.stdin.read(1)
+while line.recv(65536):
+    pass
+print("end", flush=True)
+"""
+
+
+@contextlib.contextmanager
+def front_apart(daemon: Daemon, block: bytes, flags: int, count: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A front that has begun this request, and read so many bytes."""
+    hello = Frame("HELLO", b"WSGIwire" + struct.pack("=II", 1, daemon.epoch) + daemon.secret)
+    request = Frame("REQUEST", struct.pack("=I", len(block)) + block, flags=flags, sequence=1)
+    sent = (hello.encode() + request.encode()).hex()
+    front = subprocess.Popen(
+        [sys.executable, "-c", APART, daemon.path, sent, str(count)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert front.stdout is not None
+    assert front.stdout.readline() == b"read\n"
+    try:
+        yield front
+    finally:
+        front.kill()
+        front.communicate()
+
+
+LARGE = OK + "try:\n    for n in range(200):\n        yield b'x' * 50000\nfinally:\n    print('left at', n)"
+SILENT = "WSGI1010: a connection was closed: Apache's process"
+
+
+def test_a_stopped_front_takes_nothing(host: Host) -> None:
+    """After socket-timeout its thread is free, the application's close() has run, and one line says why."""
+    daemon = host.start(threads=2, extra=[("SOCKET_TIMEOUT", 1)])
+    block = request_block(host.script(app(LARGE)))
+    hello = request_block(host.script(HELLO, "h.wsgi"))
+    with front_apart(daemon, block, 0, 100_000) as front, daemon.front() as other:
+        front.send_signal(signal.SIGSTOP)
+        assert other.run(hello).body == b"hello"
+        assert daemon.wait_log("left at", 30), daemon.log
+        assert other.run(hello).body == b"hello"
+        (line,) = [line for line in daemon.lines if "WSGI1010" in line]
+        assert f"{SILENT} {front.pid}, which is stopped, has taken nothing of a response for 1 s" in line
+        front.send_signal(signal.SIGCONT)
+        out, _ = front.communicate(b"x", timeout=60)
+        assert out == b"end\n", "it sees the end of the connection"
+    assert daemon.active() == 0
+    assert daemon.stop() == 0
+
+
+def test_a_front_that_is_slow(host: Host) -> None:
+    """It takes a little now and then: that is its client's pace, and nothing is cut however long it takes."""
+    daemon = host.start(threads=1, extra=[("SOCKET_TIMEOUT", 1)])
+    with daemon.front() as front:
+        front.begin(request_block(host.script(app(LARGE))))
+        time.sleep(0.5)
+        for _ in range(8):
+            front._fill(len(front.buffer) + 1000)
+            time.sleep(0.5)
+        answer = front.collect()
+        assert len(answer.body) == 10_000_000
+        assert "left at 199" in answer.log_text
+    assert "WSGI1010" not in daemon.log
+
+
+def test_a_front_that_lives_and_takes_nothing(host: Host) -> None:
+    """It may wait for its client, whose time is its own affair: it has ten times as long."""
+    daemon = host.start(threads=1, extra=[("SOCKET_TIMEOUT", 1)])
+    block = request_block(host.script(app(LARGE)))
+    with front_apart(daemon, block, 0, 100_000) as front:
+        begun = time.monotonic()
+        assert daemon.wait_log("left at", 60), daemon.log
+        assert time.monotonic() - begun > 9
+        (line,) = [line for line in daemon.lines if "WSGI1010" in line]
+        assert f"{SILENT} {front.pid} has taken nothing of a response for 10 s (socket-timeout, ten times)" in line
+    assert daemon.stop() == 0
+
+
+def test_a_stopped_front_sends_nothing(host: Host) -> None:
+    """In the middle of a body; one that lives is waited for, because it knows how long its client may take."""
+    daemon = host.start(threads=2, extra=[("SOCKET_TIMEOUT", 1)])
+    script = host.script(
+        app(OK + "try:\n    environ['wsgi.input'].read()\nfinally:\n    print('read no more')\nreturn []")
+    )
+    block = request_block(script, body=-1)
+    with daemon.front() as alive, front_apart(daemon, block, MORE_BODY, 0) as front:
+        alive.begin(block, b"a", MORE_BODY)
+        front.send_signal(signal.SIGSTOP)
+        assert daemon.wait_log("read no more", 30), daemon.log
+        (line,) = [line for line in daemon.lines if "WSGI1010" in line]
+        assert f"{SILENT} {front.pid}, which is stopped, has sent nothing of a request's body for 1 s" in line
+        time.sleep(2.5)
+        alive.body(b"b", FIN)
+        assert_fine(alive.collect())
+    assert daemon.log.count("WSGI1010") == 1
+    assert daemon.stop() == 0
+
+
+REFUSAL = Frame("REJECT", aux=FULL, sequence=1).encode()
+
+
+def fill(daemon: Daemon) -> list[socket.socket]:
+    """Opens connections that say nothing until one is refused. A daemon closes silent ones after 10 s."""
+    held: dict[int, socket.socket] = {}
+    look = select.poll()
+    for _ in range(4 * 4096):
+        line = socket.socket(socket.AF_UNIX)
+        line.connect(daemon.path)
+        held[line.fileno()] = line
+        look.register(line, select.POLLIN)
+        for ready, _ in look.poll(200) if len(held) >= 4095 else []:
+            if held[ready].recv(100) == REFUSAL:
+                assert held[ready].recv(100) == b"", "and it is closed"
+                return list(held.values())
+            look.unregister(ready)
+            held.pop(ready).close()
+    raise AssertionError("nobody is refused")
+
+
+def test_full_table(host: Host, many_descriptors: None) -> None:
+    """Whoever comes when all numbers are taken is told so in a frame and closed; one line; the others live on."""
+    daemon = host.start(threads=2)
+    script = host.script(app(OK + "return [environ['wsgi.input'].read()]"))
+    block = request_block(script, body=-1)
+    with daemon.front() as front:
+        front.begin(block, b"a", MORE_BODY)
+        while daemon.active() == 0:
+            time.sleep(0.01)
+        held = fill(daemon)
+        # As an Apache child comes, which may have said HELLO by the time it is refused.
+        with socket.socket(socket.AF_UNIX) as late:
+            late.settimeout(20)
+            late.connect(daemon.path)
+            with contextlib.suppress(BrokenPipeError):
+                late.sendall(Frame("HELLO", b"WSGIwire" + struct.pack("=II", 1, daemon.epoch) + daemon.secret).encode())
+            assert late.recv(100) == REFUSAL
+        assert daemon.wait_log("WSGI1001: a connection was refused: all 4096 are in use (0 more since"), daemon.log
+        assert daemon.log.count("are in use") == 1, "once a minute"
+        for line in held:
+            line.close()
+        front.body(b"b", FIN)
+        assert front.collect().body == b"ab", "who is in goes on"
+    for _ in range(1000):
+        with contextlib.suppress(AssertionError, Gone, OSError), daemon.front() as again:
+            again.begin(block, b"c")
+            assert again.collect().body == b"c"
+            break
+        time.sleep(0.02)
+    else:
+        pytest.fail("no number came back")
+    assert daemon.stop() == 0
 
 
 def test_dropped_connection_in_mid_response(host: Host) -> None:

@@ -175,6 +175,7 @@ DIFFERENCES: dict[str, str] = {
     "D770": "tests/server/test_supervisor.py::test_keep_alive_clients_in_restarts",
     "D771": "tests/server/test_chroot.py::test_a_slash_at_the_end",
     "D767": "tests/server/test_hostile_daemons.py::test_frames",
+    "D768": "tests/server/test_stopped_children.py::test_a_response_that_is_not_taken",
     "D801": CASES,
     "D802": CASES,
     "D803": CASES,

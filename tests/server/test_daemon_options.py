@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import grp
 import os
 import pwd
 import resource
+import socket
 import stat
 
 from collections.abc import Callable
@@ -371,3 +373,90 @@ def test_an_empty_value_is_none(option: str) -> None:
     """Configurations that `mod_wsgi-express setup-server` wrote hold python-path='' and the like."""
     proof = prove(f"WSGIDaemonProcess one {option}=''")
     assert proof.status == 0, proof.output
+
+
+@pytest.mark.parametrize("size", [16384, 0])
+def test_the_longest_header_line(new_server: Any, size: int) -> None:
+    """One byte more than header-buffer-size, which counts name, colon and blank, is refused in words; 0 is 32768."""
+
+    def configure(layout: Layout) -> str:
+        layout.write_app("long.wsgi", LONG_HEADER)
+        return (
+            f"WSGIDaemonProcess app header-buffer-size={size} threads=2\n"
+            f"WSGIScriptAlias / {layout.apps}/long.wsgi process-group=app application-group=%{{GLOBAL}}\n"
+        )
+
+    server = new_server(configure).start()
+    longest = size or 32768
+    fits = server.get(f"/?{longest - 200}")
+    assert (fits.status, len(fits.get("X-Long") or "")) == (200, longest - 200)
+    assert server.get(f"/?{longest + 1}").status == 500
+    server.expect("X-Long|header")
+
+
+LONG_HEADER = """
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain"), ("X-Long", "x" * int(environ["QUERY_STRING"]))])
+    return [b"there"]
+"""
+
+
+@pytest.mark.parametrize("size", [1 << 20, 24 << 20])
+def test_stack_size(new_server: Any, size: int) -> None:
+    """What the system says about the thread that works on the request."""
+
+    def configure(layout: Layout) -> str:
+        layout.write_app("stack.wsgi", STACK)
+        return (
+            f"WSGIDaemonProcess app stack-size={size} threads=2\n"
+            f"WSGIScriptAlias / {layout.apps}/stack.wsgi process-group=app application-group=%{{GLOBAL}}\n"
+        )
+
+    server = new_server(configure).start()
+    assert size <= int(server.get("/").body) <= size + (1 << 16)
+
+
+STACK = """
+import ctypes
+
+C = ctypes.CDLL(None)
+C.pthread_self.restype = ctypes.c_ulong
+
+
+def application(environ, start_response):
+    attributes, size = ctypes.create_string_buffer(256), ctypes.c_size_t()
+    assert C.pthread_getattr_np(ctypes.c_ulong(C.pthread_self()), attributes) == 0
+    C.pthread_attr_getstacksize(attributes, ctypes.byref(size))
+    C.pthread_attr_destroy(attributes)
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"%d" % size.value]
+"""
+
+
+@pytest.mark.needs_root
+@pytest.mark.ours("D709: on Linux an accepted UNIX socket does not inherit what 6.1.1 gives the listener")
+def test_receive_buffer_size_is_what_apache_may_send(new_server: Any) -> None:
+    """The buffer of a UNIX socket is its sender's: it is set at the end of the Apache child."""
+    server = new_server(one("receive-buffer-size=30000 threads=2")).start()
+    daemon = server.get("/").json()["pid"]
+    sizes = [size for pid in server.family() if pid != daemon for size in sizes_of_connections(pid)]
+    assert 60000 in sizes
+
+
+def sizes_of_connections(pid: int) -> list[int]:
+    """Send buffers of the UNIX stream connections that a process has."""
+    process = os.pidfd_open(pid)
+    system = ctypes.CDLL(None, use_errno=True)
+    sizes = []
+    for number in os.listdir(f"/proc/{pid}/fd"):
+        copy = system.syscall(438, process, int(number), 0)  # pidfd_getfd, on all machines
+        if copy < 0:
+            continue
+        if not stat.S_ISSOCK(os.fstat(copy).st_mode):
+            os.close(copy)
+            continue
+        with socket.socket(fileno=copy) as found:
+            if found.family == socket.AF_UNIX and found.type == socket.SOCK_STREAM:
+                sizes.append(found.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF))
+    os.close(process)
+    return sizes

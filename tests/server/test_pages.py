@@ -12,6 +12,7 @@ import pytest
 
 from harness.places import ROOT
 from harness.server import BASE_MODULES
+from harness.tables import options
 
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 # `server/test_x.py::test_y`, with tests/ in front or not, a star in the file's name or not.
@@ -66,3 +67,17 @@ def test_every_module_has_its_row() -> None:
     helpers = {"unixd", "authn_core", "authz_core", "macro", "asis", "slotmem_shm", "lbmethod_byrequests"}
     assert len(files) >= 5
     assert sorted(loaded - told - helpers) == []
+
+
+def test_every_option_has_a_test_of_its_effect() -> None:
+    """The table of docs/coverage.md: each option once, and a test whose file gives it."""
+    rows = re.findall(
+        r"^\| `([\w-]+)` \| `(server/\w+\.py)::(\w+)` \|$", (ROOT / "docs" / "coverage.md").read_text(), re.M
+    )
+    assert sorted(option for option, _, _ in rows) == sorted(option.name for option in options())
+    wrong = [
+        f"{path} does not give {option}="
+        for option, path, _ in rows
+        if not re.search(rf"(?<![\w-]){option}=", (ROOT / "tests" / path).read_text())
+    ]
+    assert wrong == []

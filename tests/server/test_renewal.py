@@ -410,6 +410,7 @@ def test_who_may_reload(new_server: Any) -> None:
     for peer in peers:
         peer.close()
     assert reload_command(server, "b").returncode == 0
+    server.expect("wsgi-reload was refused to user id ")
     server.graceful()
     wait_until(lambda: len(list(server.layout.runtime.glob("wsgi.*.ctl.sock"))) == 1, "one socket is left")
     assert reload_command(server, "a").returncode == 0

@@ -6,10 +6,12 @@
  */
 #include "../../../roles/mod_wsgi_build/files/python/serve.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "../../../roles/mod_wsgi_build/files/python/connection.h"
+#include "../../../roles/mod_wsgi_build/files/python/patience.h"
 #include "../../../roles/mod_wsgi_build/files/python/stream.h"
 #include "vars.h"
 
@@ -36,6 +38,20 @@ void wsgi_log(int level, struct wsgi_run *run, const char *format, ...)
 int64_t wsgi_clock_steady(void)
 {
     return 1;
+}
+
+void wsgi_patience_begin(struct wsgi_patience *patience, int descriptor, short events)
+{
+    patience->descriptor = descriptor;
+    patience->events = events;
+}
+
+int wsgi_patience_wait(struct wsgi_patience *patience)
+{
+    struct pollfd look = {patience->descriptor, patience->events, 0};
+
+    poll(&look, 1, -1);
+    return 0;
 }
 
 void wsgi_daemon_poke(struct wsgi_daemon *daemon)

@@ -278,6 +278,9 @@ void wsgi_block_daemon(struct wsgi_vars_writer *writer, const struct wsgi_block_
     put_positive(writer, WSGI_PARAM_INACTIVITY_TIMEOUT, group->inactivity_timeout);
     put_positive(writer, WSGI_PARAM_GRACEFUL_TIMEOUT, group->graceful_timeout);
     put_positive(writer, WSGI_PARAM_EVICTION_TIMEOUT, group->eviction_timeout);
+    put_positive(writer, WSGI_PARAM_SOCKET_TIMEOUT,
+                 group->socket_timeout > 0 ? group->socket_timeout
+                                           : (int64_t)apr_time_sec(group->server->timeout));
     put_positive(writer, WSGI_PARAM_CPU_TIME_LIMIT, group->cpu_time_limit);
     put_positive(writer, WSGI_PARAM_MEMORY_LIMIT, group->memory_limit);
     put_title(writer, group);

@@ -13,6 +13,8 @@
 #include "log.h"
 
 #define WSGI_PATIENCE apr_time_from_sec(5) /* until a peer has said what it wants */
+#define WSGI_PAUSE apr_time_from_sec(60)   /* between two lines about those who are refused */
+#define WSGI_AT_ONCE 32                    /* connections that one round of the loop looks at */
 #define WSGI_VERB "reload "
 
 /* ---- the socket ---------------------------------------------------------- */
@@ -44,6 +46,7 @@ void wsgi_command_open(struct wsgi_command *command, const char *path, server_re
     command->main_server = main_server;
     command->minders = minders;
     command->count = count;
+    command->told = -WSGI_PAUSE;
     for (i = 0; i < WSGI_COMMAND_PEERS; i++) {
         command->peer[i].fd = -1;
     }
@@ -80,22 +83,50 @@ void wsgi_command_close(struct wsgi_command *command)
 /* ---- what is answered ---------------------------------------------------- */
 
 /* The socket's buffer holds it; whoever does not read it does not get it. */
+static void __attribute__((format(printf, 3, 0))) say(int fd, const char *more, const char *format,
+                                                      va_list arguments)
+{
+    char line[WSGI_COMMAND_LINE + 256];
+    int size = vsnprintf(line, sizeof(line) - 1, format, arguments);
+
+    size = size < (int)sizeof(line) - 1 ? size : (int)sizeof(line) - 2;
+    line[size++] = '\n';
+    if (send(fd, line, (size_t)size, MSG_DONTWAIT | MSG_NOSIGNAL) == size && *more) {
+        (void)!send(fd, more, strlen(more), MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
+}
+
 static void __attribute__((format(printf, 3, 4))) answer(struct wsgi_command_peer *peer,
                                                          const char *more, const char *format, ...)
 {
-    char line[WSGI_COMMAND_LINE + 256];
     va_list arguments;
-    int size;
 
     va_start(arguments, format);
-    size = vsnprintf(line, sizeof(line) - 1, format, arguments);
+    say(peer->fd, more, format, arguments);
     va_end(arguments);
-    size = size < (int)sizeof(line) - 1 ? size : (int)sizeof(line) - 2;
-    line[size++] = '\n';
-    if (send(peer->fd, line, (size_t)size, MSG_DONTWAIT | MSG_NOSIGNAL) == size && *more) {
-        (void)!send(peer->fd, more, strlen(more), MSG_DONTWAIT | MSG_NOSIGNAL);
-    }
     hang_up(peer);
+}
+
+/* Anybody can make it happen, as often as he likes: one line a minute. */
+static void tell_refusal(struct wsgi_command *command, uid_t uid, const char *why, apr_time_t now)
+{
+    if (now - command->told < WSGI_PAUSE) {
+        command->untold++;
+        return;
+    }
+    ap_log_error(APLOG_MARK, APLOG_WARNING, 0, command->main_server,
+                 "wsgi-reload was refused to user id %lu: %s (%u more since the last such line, "
+                 "which comes once a minute)",
+                 (unsigned long)uid, why, command->untold);
+    command->told = now;
+    command->untold = 0;
+}
+
+static void refuse(struct wsgi_command *command, struct wsgi_command_peer *peer, const char *why,
+                   apr_time_t now)
+{
+    tell_refusal(command, peer->uid, why, now);
+    answer(peer, "", "refused: %s", why);
 }
 
 static void put_pids(const struct wsgi_minder *minder, char *text, size_t size)
@@ -138,37 +169,37 @@ static void answer_if_over(struct wsgi_command_peer *peer)
 
 /* ---- what comes ---------------------------------------------------------- */
 
-static void obey(const struct wsgi_command *command, struct wsgi_command_peer *peer, apr_time_t now)
+static int may_reload(uid_t uid, const struct wsgi_group *group)
+{
+    return uid == 0 || uid == group->uid;
+}
+
+static void obey(struct wsgi_command *command, struct wsgi_command_peer *peer, apr_time_t now)
 {
     const char *name = peer->line + sizeof(WSGI_VERB) - 1;
     int i;
 
     if (strncmp(peer->line, WSGI_VERB, sizeof(WSGI_VERB) - 1) != 0) {
-        answer(peer, "", "refused: only \"reload GROUP\" is understood");
+        refuse(command, peer, "only \"reload GROUP\" is understood", now);
         return;
     }
     for (i = 0; i < command->count; i++) {
         struct wsgi_minder *minder = &command->minders[i];
 
-        if (strcmp(minder->group->name, name) != 0) {
-            continue;
+        if (strcmp(minder->group->name, name) == 0 && may_reload(peer->uid, minder->group)) {
+            ap_log_error(APLOG_MARK, APLOG_INFO, 0, minder->group->server,
+                         "daemon group '%s': user id %lu asks for its code to be loaded anew", name,
+                         (unsigned long)peer->uid);
+            peer->number = wsgi_renewal_request(minder, now);
+            peer->minder = minder;
+            return;
         }
-        if (peer->uid != 0 && peer->uid != minder->group->uid) {
-            break;
-        }
-        ap_log_error(APLOG_MARK, APLOG_INFO, 0, minder->group->server,
-                     "daemon group '%s': user id %lu asks for its code to be loaded anew", name,
-                     (unsigned long)peer->uid);
-        peer->number = wsgi_renewal_request(minder, now);
-        peer->minder = minder;
-        return;
     }
     /* The same words, so that nobody learns the names of others' groups. */
-    answer(peer, "", "refused: there is no process group of that name that user id %lu may reload",
-           (unsigned long)peer->uid);
+    refuse(command, peer, "there is no process group of that name that this user may reload", now);
 }
 
-static void hear(const struct wsgi_command *command, struct wsgi_command_peer *peer, apr_time_t now)
+static void hear(struct wsgi_command *command, struct wsgi_command_peer *peer, apr_time_t now)
 {
     ssize_t got =
         recv(peer->fd, peer->line + peer->used, sizeof(peer->line) - peer->used, MSG_DONTWAIT);
@@ -183,34 +214,116 @@ static void hear(const struct wsgi_command *command, struct wsgi_command_peer *p
     }
     peer->used += (size_t)got;
     end = memchr(peer->line, '\n', peer->used);
-    if (end) {
+    if (end && !memchr(peer->line, '\0', (size_t)(end - peer->line))) {
         *end = '\0';
         obey(command, peer, now);
+    } else if (end) {
+        refuse(command, peer, "a line of text was expected", now);
     } else if (peer->used == sizeof(peer->line)) {
-        answer(peer, "", "refused: the line is too long");
+        refuse(command, peer, "the line is too long", now);
     }
 }
 
-static void welcome(struct wsgi_command *command, apr_time_t now)
+/* ---- who comes ----------------------------------------------------------- */
+
+static int may_reload_any(const struct wsgi_command *command, uid_t uid)
 {
-    int fd = accept4(command->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    struct ucred who;
-    socklen_t size = sizeof(who);
     int i;
 
-    for (i = 0; i < WSGI_COMMAND_PEERS && command->peer[i].fd >= 0; i++) {
+    for (i = 0; i < command->count; i++) {
+        if (may_reload(uid, command->minders[i].group)) {
+            return 1;
+        }
     }
-    if (fd < 0) {
-        return;
+    return uid == 0;
+}
+
+static int count_places(const struct wsgi_command *command, uid_t uid)
+{
+    int count = 0;
+    int i;
+
+    for (i = 0; i < WSGI_COMMAND_PEERS; i++) {
+        count += command->peer[i].fd >= 0 && command->peer[i].uid == uid;
     }
-    if (i == WSGI_COMMAND_PEERS || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) < 0) {
+    return count;
+}
+
+/* A place that is free; for root also that of the user who came first: nobody keeps root out. */
+static struct wsgi_command_peer *find_place(struct wsgi_command *command, uid_t uid)
+{
+    struct wsgi_command_peer *first = NULL;
+    int i;
+
+    for (i = 0; i < WSGI_COMMAND_PEERS; i++) {
+        struct wsgi_command_peer *peer = &command->peer[i];
+
+        if (peer->fd < 0) {
+            return peer;
+        }
+        if (uid == 0 && peer->uid != 0 && (!first || peer->since < first->since)) {
+            first = peer;
+        }
+    }
+    if (first) {
+        answer(first, "", "refused: root needs the place; the reload goes on if it had begun");
+    }
+    return first;
+}
+
+static void __attribute__((format(printf, 2, 3))) turn_away(int fd, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    say(fd, "", format, arguments);
+    va_end(arguments);
+    close(fd);
+}
+
+/* Who may reload nothing gets no place, and not a byte of it is read. */
+static void admit(struct wsgi_command *command, int fd, apr_time_t now)
+{
+    struct wsgi_command_peer *peer = NULL;
+    struct ucred who;
+    socklen_t size = sizeof(who);
+    const char *why = "no process group is this user's";
+
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) < 0) {
         close(fd);
         return;
     }
-    memset(&command->peer[i], 0, sizeof(command->peer[i]));
-    command->peer[i].fd = fd;
-    command->peer[i].uid = who.uid;
-    command->peer[i].since = now;
+    if (may_reload_any(command, who.uid)) {
+        why = "too many ask at once, try again later";
+        if (who.uid == 0 || count_places(command, who.uid) < WSGI_COMMAND_PEERS_OF_ONE) {
+            peer = find_place(command, who.uid);
+        }
+    }
+    if (!peer) {
+        tell_refusal(command, who.uid, why, now);
+        turn_away(fd, "refused: %s (user id %lu)", why, (unsigned long)who.uid);
+        return;
+    }
+    memset(peer, 0, sizeof(*peer));
+    peer->fd = fd;
+    peer->uid = who.uid;
+    peer->since = now;
+}
+
+/* Several in one round, so that those who only knock do not hold up who has a right to come in;
+ * not all, so that they do not hold up the supervisor. */
+static void welcome(struct wsgi_command *command, apr_time_t now)
+{
+    int i;
+
+    for (i = 0; i < WSGI_AT_ONCE; i++) {
+        int fd = accept4(command->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+        if (fd < 0) {
+            return;
+        }
+        admit(command, fd, now);
+    }
 }
 
 /* ---- the supervisor's loop ----------------------------------------------- */

@@ -4,7 +4,9 @@
  *
  * One line "reload GROUP" comes, one line "ok ...", "failed ..." or "refused ..." and maybe a
  * traceback go back when it is over. Anybody may connect; whom the kernel says to be neither root
- * nor the user of the group is refused. Few at a time, and none is waited for.
+ * nor the user of a group is turned away before anything is read of him, and without a place. The
+ * users of groups share the places, none of them has more than a few, and root takes theirs when
+ * there is no other. Nobody is waited for.
  */
 #ifndef WSGI_APACHE_COMMAND_H
 #define WSGI_APACHE_COMMAND_H
@@ -14,7 +16,8 @@
 #include "httpd.h"
 #include "minder.h"
 
-#define WSGI_COMMAND_PEERS 8
+#define WSGI_COMMAND_PEERS 16
+#define WSGI_COMMAND_PEERS_OF_ONE 4 /* of one user, but root */
 #define WSGI_COMMAND_POLLS (1 + WSGI_COMMAND_PEERS)
 #define WSGI_COMMAND_LINE 512
 
@@ -34,6 +37,8 @@ struct wsgi_command {
     server_rec *main_server;
     struct wsgi_minder *minders;
     int count;
+    apr_time_t told; /* when a refusal was logged last */
+    unsigned untold; /* refusals since then */
     struct wsgi_command_peer peer[WSGI_COMMAND_PEERS];
 };
 

@@ -269,7 +269,7 @@ static void each_second(struct keeper *keeper, apr_time_t now)
         if (freed) {
             ap_log_error(APLOG_MARK, APLOG_INFO, 0, keeper->minders[i].group->server,
                          "daemon group '%s': %d workers were in use by Apache processes that "
-                         "died, they are taken back",
+                         "died or are stopped, they are taken back",
                          keeper->minders[i].group->name, freed);
         }
     }

@@ -226,7 +226,7 @@ void wsgi_room_serve(struct wsgi_slots *slots)
         } else if (answer != WSGI_TAKE_OK) {
             return;
         } else if (!give(slots, seat, word, &permit)) {
-            wsgi_slots_put_back(slots, &permit);
+            wsgi_slots_put_back(slots, &permit, holder);
         }
     }
 }

@@ -448,7 +448,7 @@ enum wsgi_take wsgi_slots_take(struct wsgi_slots *slots, int avoid, int32_t hold
         if (is_ready(slots, index)) {
             return WSGI_TAKE_OK;
         }
-        wsgi_slots_put_back(slots, permit);
+        wsgi_slots_put_back(slots, permit, holder);
     }
     return answer;
 }
@@ -466,18 +466,20 @@ static void ring_if_draining(const struct wsgi_slots *slots, const struct wsgi_s
     }
 }
 
-void wsgi_slots_put_back(struct wsgi_slots *slots, const struct wsgi_permit *permit)
+/* Of a process that was stopped meanwhile it may be taken from, and another's by now. */
+void wsgi_slots_put_back(struct wsgi_slots *slots, const struct wsgi_permit *permit, int32_t holder)
 {
     struct wsgi_slot *slot = &slots->slot[permit->slot];
 
-    one_less(&slot->shared->in_flight);
-    atomic_store(&slot->cells[permit->cell].holder, 0);
+    if (atomic_compare_exchange_strong(&slot->cells[permit->cell].holder, &holder, 0)) {
+        one_less(&slot->shared->in_flight);
+    }
     ring_if_draining(slots, slot);
 }
 
 void wsgi_slots_release(struct wsgi_slots *slots, const struct wsgi_permit *permit)
 {
-    wsgi_slots_put_back(slots, permit);
+    wsgi_slots_put_back(slots, permit, (int32_t)slots->self);
     atomic_fetch_add_explicit(&slots->shared->turn, 1, memory_order_relaxed);
     wsgi_room_serve(slots);
 }
@@ -628,8 +630,9 @@ int wsgi_slots_idle(const struct wsgi_slots *slots, int index)
     return count_cells(slots, index, 1) == 0;
 }
 
-/* Ended, whether or not its parent has noticed it. */
-int wsgi_slots_is_gone(int32_t pid)
+/* The letter that the system has for a process's state, Z: it has ended, whether or not its parent
+ * has noticed it; '?': it cannot be told. */
+static char state_of(int32_t pid)
 {
     char path[64];
     char text[512];
@@ -638,18 +641,35 @@ int wsgi_slots_is_gone(int32_t pid)
     int fd;
 
     if (kill((pid_t)pid, 0) < 0) {
-        return errno == ESRCH;
+        return errno == ESRCH ? 'Z' : '?';
     }
     snprintf(path, sizeof(path), "/proc/%ld/stat", (long)pid);
     fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
-        return 0;
+        return '?';
     }
     got = read(fd, text, sizeof(text) - 1);
     close(fd);
     text[got > 0 ? got : 0] = '\0';
     state = strrchr(text, ')'); /* the name before it may hold anything */
-    return state && state[1] && (state[2] == 'Z' || state[2] == 'X');
+    return state && state[1] ? state[2] : '?';
+}
+
+int wsgi_slots_is_gone(int32_t pid)
+{
+    char state = state_of(pid);
+
+    return state == 'Z' || state == 'X';
+}
+
+/* A child that is stopped gives nothing back, although its daemon may be done with the request: by
+ * answering it, or because it has lost its patience. */
+static int holds_for_nothing(const struct wsgi_slot *slot, const struct wsgi_cell *cell,
+                             int32_t pid)
+{
+    char state = state_of(pid);
+
+    return state == 'Z' || state == 'X' || ((state == 'T' || state == 't') && !goes_on(slot, cell));
 }
 
 static int reclaim_slot(struct wsgi_slots *slots, int index)
@@ -662,7 +682,7 @@ static int reclaim_slot(struct wsgi_slots *slots, int index)
     for (i = 0; i < slots->threads; i++) {
         int32_t pid = atomic_load(&slot->cells[i].holder);
 
-        if (pid > 0 && wsgi_slots_is_gone(pid)) {
+        if (pid > 0 && holds_for_nothing(slot, &slot->cells[i], pid)) {
             freed += turn_over(slots, slot, &slot->cells[i], pid);
         }
     }

@@ -154,7 +154,8 @@ enum wsgi_take wsgi_slots_take(struct wsgi_slots *slots, int avoid, int32_t hold
 /* Back, and to the next who waits. */
 void wsgi_slots_release(struct wsgi_slots *slots, const struct wsgi_permit *permit);
 /* Back, and nothing else. */
-void wsgi_slots_put_back(struct wsgi_slots *slots, const struct wsgi_permit *permit);
+void wsgi_slots_put_back(struct wsgi_slots *slots, const struct wsgi_permit *permit,
+                         int32_t holder);
 
 /* What the permit is used for: the request `sequence` on `connection` of process `epoch`. */
 void wsgi_slots_note(struct wsgi_slots *slots, const struct wsgi_permit *permit, uint32_t epoch,
@@ -174,7 +175,8 @@ uint32_t wsgi_slots_next_epoch(struct wsgi_slots *slots);
 void wsgi_slots_set_state(struct wsgi_slots *slots, int index, enum wsgi_slot_state state);
 /* No request of it is waited for; given up ones do not count. */
 int wsgi_slots_idle(const struct wsgi_slots *slots, int index);
-/* Takes permits and seats from dead children, says how many permits. */
+/* Takes permits and seats from dead children, says how many permits; from those that are stopped
+ * the permits of requests that have ended. */
 int wsgi_slots_reclaim(struct wsgi_slots *slots);
 int wsgi_slots_is_gone(int32_t pid);
 void wsgi_slots_count(const struct wsgi_slots *slots, struct wsgi_slots_census *census);

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "patience.h"
 #include "serve.h"
 #include "stream.h"
 
@@ -260,11 +261,15 @@ static ssize_t receive(struct wsgi_connection *connection, void *data, size_t si
 
 static ssize_t receive_blocking(struct wsgi_connection *connection, void *data, size_t size)
 {
-    struct pollfd wait = {connection->descriptor, POLLIN, 0};
+    struct wsgi_patience patience;
     ssize_t count;
 
+    wsgi_patience_begin(&patience, connection->descriptor, POLLIN);
     while ((count = receive(connection, data, size)) < 0)
-        poll(&wait, 1, -1);
+        if (wsgi_patience_wait(&patience) != 0) {
+            connection->lost = 1;
+            return 0;
+        }
     return count;
 }
 
@@ -662,8 +667,9 @@ static int send_all(struct wsgi_connection *connection, struct iovec *parts, siz
         char room[CMSG_SPACE(sizeof(int))];
         struct cmsghdr align;
     } control;
-    struct pollfd wait = {connection->descriptor, POLLOUT, 0};
+    struct wsgi_patience patience;
 
+    wsgi_patience_begin(&patience, connection->descriptor, POLLOUT);
     while (part_count > 0 && !connection->lost) {
         struct msghdr message = {.msg_iov = parts, .msg_iovlen = part_count};
         ssize_t count;
@@ -683,11 +689,12 @@ static int send_all(struct wsgi_connection *connection, struct iovec *parts, siz
         }
         count = sendmsg(connection->descriptor, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (count < 0 && errno == EAGAIN) {
-            poll(&wait, 1, -1);
+            connection->lost = wsgi_patience_wait(&patience) != 0;
         } else if (count < 0 && errno != EINTR) {
             connection->lost = 1;
         } else if (count > 0) {
             descriptor = -1;
+            wsgi_patience_begin(&patience, connection->descriptor, POLLOUT);
             done = advance(parts, (size_t)count);
             parts += done;
             part_count -= done;

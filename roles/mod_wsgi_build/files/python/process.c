@@ -123,6 +123,7 @@ static int store_number(struct wsgi_settings *s, const struct wsgi_var *var)
         {WSGI_PARAM_EVICTION_TIMEOUT, &s->eviction_timeout},
         {WSGI_PARAM_CPU_TIME_LIMIT, &s->cpu_time_limit},
         {WSGI_PARAM_MEMORY_LIMIT, &s->memory_limit},
+        {WSGI_PARAM_SOCKET_TIMEOUT, &s->socket_timeout},
     };
     size_t i;
 

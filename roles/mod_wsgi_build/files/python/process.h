@@ -103,6 +103,7 @@ struct wsgi_settings {
     int64_t inactivity_timeout;
     int64_t graceful_timeout;
     int64_t eviction_timeout;
+    int64_t socket_timeout; /* Apache's Timeout if the option is not given */
     int64_t cpu_time_limit;
     int64_t memory_limit; /* bytes, 0: none */
 };

@@ -14,6 +14,12 @@
 
 struct wsgi_connection;
 
+/* What is told of once a minute. Atomic. */
+struct wsgi_refusals {
+    int64_t told; /* steady clock; 0: never */
+    unsigned untold;
+};
+
 /* Lives as long as the process; one, made by serve(). Words that threads share are atomic. */
 struct wsgi_daemon {
     struct wsgi_board *board;
@@ -27,12 +33,12 @@ struct wsgi_daemon {
     int accept_stalled;  /* accept() ran out of descriptors: the main thread tries again */
     int64_t reload_told; /* when the supervisor was told last, steady clock; atomic */
     int64_t unfit_told;
-    int refusing;         /* a request cannot be served here any more: another process takes it */
-    int leaving;          /* enum wsgi_why that the supervisor was told, 0: none; atomic */
-    int spent;            /* it has served maximum-requests, which the supervisor knows */
-    const char *reason;   /* why this process ends: the first one that was noted; atomic */
-    int64_t refusal_told; /* when a foreign user's connection was last told of; atomic */
-    unsigned refusals_untold;
+    int refusing;       /* a request cannot be served here any more: another process takes it */
+    int leaving;        /* enum wsgi_why that the supervisor was told, 0: none; atomic */
+    int spent;          /* it has served maximum-requests, which the supervisor knows */
+    const char *reason; /* why this process ends: the first one that was noted; atomic */
+    struct wsgi_refusals foreigners; /* connections of other users, */
+    struct wsgi_refusals surplus;    /* and those for which there was no number */
     int connections_open;
     int connections_new; /* of these, the ones that have not said HELLO yet */
     int stop_signal;     /* set by the signal handler */

@@ -365,24 +365,32 @@ static void serve(struct wsgi_daemon *daemon, struct wsgi_connection *connection
     } while (!wsgi_connection_release(connection));
 }
 
-/* Once a minute: whoever knocks all the time must not fill the disk with it. */
-static void tell_refusal(struct wsgi_daemon *daemon, uid_t uid)
+/* Once a minute: whoever knocks all the time must not fill the disk with it. 1: it may be told now,
+ * and what happened `before`. */
+static int may_tell(struct wsgi_refusals *refusals, unsigned *before)
 {
     int64_t now = wsgi_clock_steady();
-    int64_t told = __atomic_load_n(&daemon->refusal_told, __ATOMIC_ACQUIRE);
-    unsigned before;
+    int64_t told = __atomic_load_n(&refusals->told, __ATOMIC_ACQUIRE);
 
     if ((told != 0 && now - told < REFUSAL_PAUSE) ||
-        !__atomic_compare_exchange_n(&daemon->refusal_told, &told, now, 0, __ATOMIC_ACQ_REL,
+        !__atomic_compare_exchange_n(&refusals->told, &told, now, 0, __ATOMIC_ACQ_REL,
                                      __ATOMIC_ACQUIRE)) {
-        __atomic_add_fetch(&daemon->refusals_untold, 1, __ATOMIC_RELAXED);
-        return;
+        __atomic_add_fetch(&refusals->untold, 1, __ATOMIC_RELAXED);
+        return 0;
     }
-    before = __atomic_exchange_n(&daemon->refusals_untold, 0, __ATOMIC_RELAXED);
-    wsgi_log(WSGI_LOG_ERR, NULL,
-             "WSGI%04d: a connection was refused: uid %ld may not connect (%u more since the last "
-             "such line, which comes once a minute)",
-             WSGI_CODE_WIRE_VIOLATION, (long)uid, before);
+    *before = __atomic_exchange_n(&refusals->untold, 0, __ATOMIC_RELAXED);
+    return 1;
+}
+
+static void tell_refusal(struct wsgi_daemon *daemon, uid_t uid)
+{
+    unsigned before;
+
+    if (may_tell(&daemon->foreigners, &before))
+        wsgi_log(WSGI_LOG_ERR, NULL,
+                 "WSGI%04d: a connection was refused: uid %ld may not connect (%u more since the "
+                 "last such line, which comes once a minute)",
+                 WSGI_CODE_WIRE_VIOLATION, (long)uid, before);
 }
 
 static int may_connect(struct wsgi_daemon *daemon, int descriptor)
@@ -403,17 +411,21 @@ static int may_connect(struct wsgi_daemon *daemon, int descriptor)
     return 0;
 }
 
-static void refuse_full(int descriptor)
+static void refuse_full(struct wsgi_daemon *daemon, int descriptor)
 {
     struct wsgi_frame frame = {.type = WSGI_FRAME_REJECT, .sequence = 1, .aux = WSGI_REJECT_FULL};
     unsigned char head[WSGI_FRAME_HEAD_SIZE];
+    unsigned before;
 
     wsgi_frame_encode(&frame, head);
     if (send(descriptor, head, sizeof head, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
         wsgi_log(WSGI_LOG_DEBUG, NULL, "a connection beyond the limit was closed");
-    wsgi_log(WSGI_LOG_ERR, NULL, "WSGI%04d: a connection was refused: all %u are in use",
-             WSGI_CODE_WIRE_VIOLATION, WSGI_BOARD_CONNECTIONS);
     close(descriptor);
+    if (may_tell(&daemon->surplus, &before))
+        wsgi_log(WSGI_LOG_ERR, NULL,
+                 "WSGI%04d: a connection was refused: all %u are in use (%u more since the last "
+                 "such line, which comes once a minute)",
+                 WSGI_CODE_WIRE_VIOLATION, WSGI_BOARD_CONNECTIONS, before);
 }
 
 /* What the listener was given (option send-buffer-size): an accepted socket does not inherit it.
@@ -444,7 +456,7 @@ static void admit(struct wsgi_daemon *daemon, int descriptor)
         wsgi_connections_shed(daemon, daemon->connections_most / SHED_SHARE);
     connection = wsgi_connection_open(daemon, descriptor);
     if (connection == NULL) {
-        refuse_full(descriptor);
+        refuse_full(daemon, descriptor);
         return;
     }
     event.data.u64 = wsgi_connection_tag(connection);

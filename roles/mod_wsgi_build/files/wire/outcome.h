@@ -98,6 +98,7 @@ enum wsgi_code {
     WSGI_CODE_DIED_IN_BODY = 1007,        /* the daemon died in mid-response */
     WSGI_CODE_CLIENT_GONE = 1008,
     WSGI_CODE_NO_MEMORY = 1009,
+    WSGI_CODE_FRONT_SILENT = 1010,      /* Apache's process takes nothing, or sends nothing */
     WSGI_CODE_PYTHON_PATH = 1020,       /* an entry of a python path that cannot be read */
     WSGI_CODE_RELOAD_REQUIRED = 1021,   /* reload_required() raised */
     WSGI_CODE_EXTENSION_REFUSES = 1022, /* the hint about sub-interpreters */

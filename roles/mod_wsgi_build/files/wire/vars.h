@@ -120,13 +120,14 @@ enum wsgi_param {
     WSGI_PARAM_EVICTION_TIMEOUT,   /* n */
     WSGI_PARAM_CPU_TIME_LIMIT,     /* n */
     WSGI_PARAM_MEMORY_LIMIT,       /* n: bytes */
-    WSGI_PARAM_PRELOAD_LEARNED     /* n*: behind a PRELOAD_SCRIPT: another process had loaded it.
+    WSGI_PARAM_PRELOAD_LEARNED,    /* n*: behind a PRELOAD_SCRIPT: another process had loaded it.
                                       Its group is as in a request with these WSGI_REQUEST_* */
+    WSGI_PARAM_SOCKET_TIMEOUT      /* n: as those above */
 };
 
 /* The last of each kind: a reader refuses what it does not know. */
 #define WSGI_PARAM_REQUEST_LAST WSGI_PARAM_RESOURCE
-#define WSGI_PARAM_PROCESS_LAST WSGI_PARAM_PRELOAD_LEARNED
+#define WSGI_PARAM_PROCESS_LAST WSGI_PARAM_SOCKET_TIMEOUT
 
 #define WSGI_SCOPE_RESTRICT_STDIN 0x1
 #define WSGI_SCOPE_RESTRICT_STDOUT 0x2

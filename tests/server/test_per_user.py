@@ -143,6 +143,7 @@ def test_new_code(new_server: Any) -> None:
         done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False, user=user)
         assert done.returncode == status, done.stdout + done.stderr
     assert ask(server, 0).json()["pid"] not in (former, touched)
+    server.expect("wsgi-reload was refused to user id .*no process group of that name that this user may reload")
 
 
 @pytest.mark.ours("D763: 6.1.1 names the user of the process, not what to do")

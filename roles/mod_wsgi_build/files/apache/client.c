@@ -9,6 +9,7 @@
 #include "ap_mpm.h"
 #include "apr_strings.h"
 #include "clocks.h"
+#include "leaving.h"
 #include "log.h"
 #include "pool.h"
 #include "relay.h"

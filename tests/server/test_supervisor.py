@@ -288,7 +288,6 @@ def test_keep_alive_clients_in_restarts(new_server: Any) -> None:
     server = new_server(one_group("processes=2 threads=8", wide)).start()
     if server.layout.module.peer:
         server.allow("WSGI|wsgi|AH")
-    one_set = len(list(server.layout.runtime.glob("wsgi.*")))
     clients = [Patient(server.layout.port) for _ in range(CLIENTS)]
 
     def flow(more: int) -> None:
@@ -299,7 +298,8 @@ def test_keep_alive_clients_in_restarts(new_server: Any) -> None:
             60,
         )
 
-    flow(1)
+    flow(1)  # the supervisor has begun, so its command socket is there
+    one_set = len(list(server.layout.runtime.glob("wsgi.*")))
     for _ in range(RESTARTS):
         server.graceful()
         flow(1)

@@ -14,7 +14,7 @@
 #include "pool.h"
 #include "relay.h"
 #include "room.h"
-#include "slots.h"
+#include "workers.h"
 
 #define WSGI_WAIT_SLICE 250 /* ms between two looks at the client and the clock */
 #define WSGI_AVOID_PAUSE 10 /* ms before the only ready process is asked again */

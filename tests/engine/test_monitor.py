@@ -464,11 +464,11 @@ def test_requests_that_are_no_activity(host: Host, stuck: Path) -> None:
 
 
 def test_memory_limit(host: Host, stuck: Path) -> None:
-    daemon = start(host, memory_limit=400 << 20)
+    daemon = start(host, memory_limit=200 << 20)
     with daemon.front() as front:
-        assert_fine(get(front, stuck, "memory", str(100 << 20)))
+        assert_fine(get(front, stuck, "memory", str(20 << 20)))
         assert nothing_said(daemon, 1.5)
-        assert_fine(get(front, stuck, "memory", str(395 << 20)))
+        assert_fine(get(front, stuck, "memory", str(195 << 20)))
         assert daemon.message() == "LEAVING MEMORY"
     assert "95 % of memory-limit" in daemon.log
 
@@ -560,7 +560,7 @@ def test_threads_and_executors_at_the_end(host: Host) -> None:
         "atexit.register(lambda: print('exit function', flush=True))\n" + app(OK + "return []")
     )
     script = host.script(text)
-    for turn in range(10):
+    for turn in range(4):
         daemon = start(host, request_timeout=60, interrupt_timeout=1, deadlock_timeout=1)
         with daemon.front() as front:
             assert_fine(front.run(request_block(script, ["", "sub"][turn % 2])))
@@ -608,5 +608,5 @@ def test_idle_means_asleep(host: Host, stuck: Path) -> None:
         until = time.monotonic() + 20
         before = -1
         while before != (before := switches()):
-            time.sleep(1.5)
+            time.sleep(1.2)  # longer than a tick
             assert time.monotonic() < until, "something ticks"

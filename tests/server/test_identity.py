@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import ast
+import errno
 import grp
 import os
+import platform
 import pwd
 import re
 import resource
@@ -132,9 +134,38 @@ def test_capabilities_of_a_service_manager(new_server: Any, monkeypatch: pytest.
 # ---- descriptors and memory --------------------------------------------------------------------
 
 
+# Starts a program for which a system call (436 is close_range on all architectures) does nothing, and returns an error:
+# 38 is "not there", as on an old kernel, 0 is success.
+WITHOUT_A_CALL = """
+import ctypes, os, struct, sys
+code = struct.pack("=" + "HBBI" * 4,
+    0x20, 0, 0, 0,                      # the number of the call
+    0x15, 0, 1, int(sys.argv[1]),       # this one?
+    0x06, 0, 0, 0x00050000 | int(sys.argv[2]),
+    0x06, 0, 0, 0x7FFF0000)             # any other is allowed
+code = ctypes.create_string_buffer(code, len(code))
+program = struct.pack("@HP", 4, ctypes.addressof(code))
+if ctypes.CDLL(None, use_errno=True).prctl(22, 2, ctypes.create_string_buffer(program, len(program)), 0, 0) != 0:
+    sys.exit(os.strerror(ctypes.get_errno()))
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+CLOSE_RANGE = 436
+SETRESUID = 117  # of x86-64
+
+
+def without(monkeypatch: pytest.MonkeyPatch, call: int, error: int) -> None:
+    """Servers that are started from here on do without that system call."""
+    plain = Server.command
+    wrapped = [sys.executable, "-c", WITHOUT_A_CALL, str(call), str(error)]
+    monkeypatch.setattr(Server, "command", lambda self, *more: [*wrapped, *plain(self, *more)])
+
+
 @pytest.mark.ours("D758: daemons of 6.1.1 are forks of Apache with what that has open")
-def test_only_what_was_given_is_open(new_server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("old_kernel", [False, True], ids=["kernel", "without-close_range"])
+def test_only_what_was_given_is_open(new_server: Any, monkeypatch: pytest.MonkeyPatch, old_kernel: bool) -> None:
     """httpd itself inherited odd descriptors, some of high numbers; a daemon has none of them, nor Apache's."""
+    if old_kernel:
+        without(monkeypatch, CLOSE_RANGE, errno.ENOSYS)
     secret = os.memfd_create("wsgi-test-secret", 0)
     odd = [os.dup2(secret, number, inheritable=True) for number in (17, 93, 200)]
     real = subprocess.Popen
@@ -198,6 +229,19 @@ def test_no_room_for_a_process(new_server: Any) -> None:
     assert "cannot execute" in line.text
     for other in descendants_of(server.pid):
         assert not command_line(other).startswith("(wsgi:app)"), "no daemon runs"
+    server.allow(".")
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="system calls have other numbers here")
+@pytest.mark.ours("D759: 6.1.1 takes other steps")
+def test_a_change_of_user_that_did_not_happen(new_server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S7: setresuid() says that all went well, and the process is root's still: nothing runs in it."""
+    without(monkeypatch, SETRESUID, 0)
+    server: Server = new_server(one("threads=1")).start()
+    log = server.log()
+    wait_until(lambda: log.matching("WSGI0007: root's privileges could not be given up"), "it is told")
+    wait_until(lambda: log.matching("could not be started: its user or group could not be set"), "it has ended")
+    assert daemons(server) == []
     server.allow(".")
 
 

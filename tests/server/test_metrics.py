@@ -271,7 +271,7 @@ def test_many_ask_at_once(site: Server) -> None:
     answers: list[dict[str, Any]] = []
 
     def work() -> None:
-        for _ in range(10):
+        for _ in range(4):
             answers.append(ask(site, "server", alone=False))
 
     threads = [threading.Thread(target=work) for _ in range(6)]
@@ -279,10 +279,10 @@ def test_many_ask_at_once(site: Server) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(answers) == 60
+    assert len(answers) == 24
     assert all(kinds(found) == SERVER for found in answers)
     ordered = [found["current_time"] for found in answers]
-    assert len(set(ordered)) == 60
+    assert len(set(ordered)) == 24
 
 
 @pytest.mark.modes("daemon")

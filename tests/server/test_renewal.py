@@ -301,7 +301,20 @@ def test_failed_load_tries_do_not_pile_up(new_server: Any) -> None:
     processes = set(words(tries))
     assert len(processes) <= 5, "at most two that serve, and some that tried"
     text = server.log().path.read_text()
-    assert text.count("Traceback") <= 4, "one for each process that serves, one for all that try"
+    assert text.count("Traceback") <= 3, "one for each process that serves, but for passing failures"
+
+
+def test_failed_load_is_told_once(new_server: Any) -> None:
+    """L11: a process that tries again, and meets the same, has nothing to say that the log does not have."""
+    server = start(new_server, "threads=3")
+    tries = server.layout.scratch / "tries"
+    top = f"journal.note({str(tries)!r}, str(os.getpid()))\nraise ConnectionError('no database')"
+    write(server.layout, "first", top)
+    for number in range(1, 4):  # the third tells that what the second had to say is in the log
+        wait_until(lambda: server.get("/").status == 500 and len(set(words(tries))) > number, "a process tries")
+    server.log().expect_traceback("ConnectionError: no database")
+    server.expect("WSGI0109: .*failed while it was executed: ConnectionError: no database")
+    server.allow("WSGI0109: .*its traceback is above: ConnectionError: no database")
 
 
 # ---- the command -----------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import time
 
 from collections import Counter
@@ -17,7 +18,7 @@ import pytest
 
 from harness import Layout, Server, wait_until
 from harness.calls import GLOBAL, Call, Load, entered, one_group
-from harness.processes import children_of, is_alive, status_field
+from harness.processes import is_alive, status_field
 from harness.restarts import expect_cut, supervisors
 
 LEVEL = "warn wsgi:info"
@@ -137,7 +138,7 @@ def test_recycling_goes_one_after_the_other(new_server: Any) -> None:
 def test_restart_interval(new_server: Any) -> None:
     """All are as old as that at the same time; each knows why it goes, and nothing is lost."""
     server = new_server(
-        subscribed("processes=3 threads=4 restart-interval=2", pause=0.1), level="warn wsgi:debug"
+        subscribed("processes=3 threads=4 restart-interval=1", pause=0.1), level="warn wsgi:debug"
     ).start()
     server.allow("")
     load = Load(server)
@@ -231,32 +232,56 @@ def switches(pid: int) -> int:
     return int(status_field(pid, "voluntary_ctxt_switches"))
 
 
+def wake(server: Server) -> None:
+    """Lets the supervisor look: its next look by itself is a second away then."""
+    (path,) = server.layout.runtime.glob("wsgi.*.ctl.sock")
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.settimeout(20)
+        peer.connect(str(path))
+        peer.sendall(b"anybody there?\n")
+        assert peer.recv(100).startswith(b"refused")
+
+
+def departure(server: Server, busy: bool) -> float:
+    """One process is replaced; the seconds that it takes to go when it has nothing to do any more."""
+    old = pid_of(server)
+    gate = f"gate{old}"
+    calls, _ = hold(server, gate) if busy else ([], [])
+    os.kill(old, signal.SIGUSR1)
+    if busy:
+        wait_until(lambda: pid_of(server) != old, "another process serves")
+        wake(server)
+        let_go(server, gate)
+        assert [call.result().text for call in calls] == [str(old)]
+    begin = time.monotonic()
+    wait_until(lambda: not is_alive(old), "the old process is gone")
+    return time.monotonic() - begin
+
+
 @pytest.mark.ours("D706: 6.1.1 has no other process ready when one is told to leave")
 def test_nothing_waits_for_a_tick(new_server: Any) -> None:
     """L8: an idle process leaves as soon as its successor is ready, a busy one with its last answer.
 
-    And nobody asks again and again meanwhile: the supervisor sleeps. The times are only shown.
+    And nobody asks again and again meanwhile: the supervisor sleeps. If it did wait for its next look, that would be
+    a second later each time; one of five may be slow on a busy machine, all five are not.
     """
     server = new_server(subscribed("threads=2 graceful-timeout=0"), level=LEVEL).start()
     server.allow("wsgi:(info|notice)")
     for busy in (False, True):
-        old = pid_of(server)
-        calls, _ = hold(server, "gate") if busy else ([], [])
-        os.kill(old, signal.SIGUSR1)
-        if busy:
-            wait_until(lambda old=old: pid_of(server) != old, "another process serves")  # type: ignore[misc]
-            (keeper,) = supervisors(server)
-            before = switches(keeper)
-            time.sleep(2)
-            assert switches(keeper) - before <= 10, "the supervisor is told, it does not ask"
-            let_go(server, "gate")
-            assert [call.result().text for call in calls] == [str(old)]
-        begin = time.monotonic()
-        wait_until(lambda old=old: not is_alive(old), "the old process is gone")  # type: ignore[misc]
-        print(f"{'busy' if busy else 'idle'}: gone after {(time.monotonic() - begin) * 1000:.0f} ms")
-    words = [line.text for line in server.log().lines()]
-    for pid in children_of(keeper):
-        assert not any(f"process {pid} gets nothing new" in text for text in words)
+        took: list[float] = []
+        while not took or (min(took) > 0.5 and len(took) < 5):
+            took.append(departure(server, busy))
+        print(f"{'busy' if busy else 'idle'}: gone after {', '.join(f'{each * 1000:.0f} ms' for each in took)}")
+        assert min(took) < 0.8
+    calls, (old,) = hold(server, "gate")
+    os.kill(old, signal.SIGUSR1)
+    wait_until(lambda: pid_of(server) != old, "another process serves")
+    (keeper,) = supervisors(server)
+    before = switches(keeper)
+    time.sleep(1)
+    assert switches(keeper) - before <= 5, "the supervisor is told, it does not ask"
+    let_go(server, "gate")
+    assert [call.result().text for call in calls] == [str(old)]
 
 
 @pytest.mark.core

@@ -44,6 +44,7 @@ note(signal.signal.__module__)
 try:
     if os.path.exists(os.path.join(SCRATCH, "own")):
         signal.signal(signal.SIGTERM, lambda number, frame: (note("own handler"), sys.exit(0)))
+        note("installed")
     if os.path.exists(os.path.join(SCRATCH, "fail-" + NAME)):
         raise ValueError("the service is broken")
     while not told():
@@ -149,14 +150,16 @@ def test_other_signals_raise_it_too(server: Server, number: signal.Signals) -> N
 def test_a_handler_of_its_own(server: Server) -> None:
     """signal.signal is not restricted: the end of the server calls it."""
     (server.layout.scratch / "own").touch()
+    (server.layout.scratch / "return-second").touch()  # with which 6.1.1 goes on
     pid = started(server.start())
-    wait_until(lambda: len(words(server, pid)) >= 3, "it has installed it")
+    wait_until(lambda: "installed" in words(server, pid), "it has installed it")
     server.stop()
     assert words(server, pid)[-3:] == ["own handler", "SystemExit", "atexit"]
 
 
 def test_a_restart_stops_it_before_another_one_starts(server: Server) -> None:
     """Replace-then-retire is not for services: at no time are there two."""
+    (server.layout.scratch / "return-second").touch()  # with which 6.1.1 goes on
     pid = started(server.start())
     for count in range(2, 5):
         server.graceful()
@@ -165,7 +168,7 @@ def test_a_restart_stops_it_before_another_one_starts(server: Server) -> None:
         ended = lines.index(["first", str(pid), "atexit"])
         assert ended < lines.index(["first", str(following), "begin"])
         pid = following
-    assert begun(server, "second") == []
+    assert begun(server, "second") == [] or server.layout.module.peer
 
 
 @pytest.mark.ours("nothing that a user sees: 6.1.1 has no supervisor")

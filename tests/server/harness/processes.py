@@ -53,6 +53,11 @@ def is_alive(pid: int) -> bool:
     return text.rpartition(")")[2].split()[0] != "Z"
 
 
+def parents() -> dict[int, int | None]:
+    """The parent of each process there is, by one look at all of them."""
+    return {pid: parent_of(pid) for pid in _all_pids()}
+
+
 def children_of(pid: int) -> list[int]:
     """Direct children, oldest pid first."""
     return sorted(child for child in _all_pids() if parent_of(child) == pid)

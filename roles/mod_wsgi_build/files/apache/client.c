@@ -18,7 +18,6 @@
 
 #define WSGI_WAIT_SLICE 250 /* ms between two looks at the client and the clock */
 #define WSGI_AVOID_PAUSE 10 /* ms before the only ready process is asked again */
-#define WSGI_RETRY_AFTER "5"
 
 /* One request on its way to some process of the group. */
 struct errand {
@@ -71,11 +70,6 @@ void wsgi_client_child_init(apr_pool_t *pool, server_rec *main_server,
 
 /* ---- waiting for a worker: how it fails ---------------------------------- */
 
-static void come_back_later(struct errand *errand)
-{
-    apr_table_setn(errand->r->err_headers_out, "Retry-After", WSGI_RETRY_AFTER);
-}
-
 /* What an operator has to know at that moment. */
 static const char *state_of_the_pool(const struct errand *errand)
 {
@@ -103,9 +97,6 @@ static int fail(struct errand *errand, int status, int code, const char *format,
     va_start(arguments, format);
     vsnprintf(words, sizeof(words), format, arguments);
     va_end(arguments);
-    if (status == HTTP_SERVICE_UNAVAILABLE) {
-        come_back_later(errand);
-    }
     wsgi_outcome_fail(errand->outcome, (uint16_t)status, (uint16_t)code,
                       "daemon group '%s': %s (%s)", errand->group->name, words,
                       state_of_the_pool(errand));
@@ -354,7 +345,6 @@ static int try_slot(struct errand *errand, struct wsgi_relay *relay)
         wsgi_slots_release(slots, &errand->permit);
         return 1;
     default:
-        come_back_later(errand);
         wsgi_outcome_fail(errand->outcome, HTTP_SERVICE_UNAVAILABLE, WSGI_CODE_CONNECT_FAILED,
                           "daemon group '%s': %s", errand->group->name, why);
         wsgi_slots_release(slots, &errand->permit);
@@ -393,7 +383,7 @@ static void run_errand(struct errand *errand, const struct wsgi_relay *request)
     } while (again);
 }
 
-static int can_be_run(const struct wsgi_group *group, request_rec *r, size_t vars_size,
+static int can_be_run(const struct wsgi_group *group, size_t vars_size,
                       struct wsgi_outcome *outcome)
 {
     if (group->threads == 0) {
@@ -404,7 +394,6 @@ static int can_be_run(const struct wsgi_group *group, request_rec *r, size_t var
         return 0;
     }
     if (group->broken || !group->slots) {
-        apr_table_setn(r->err_headers_out, "Retry-After", WSGI_RETRY_AFTER);
         wsgi_outcome_fail(outcome, HTTP_SERVICE_UNAVAILABLE, WSGI_CODE_GROUP_NOT_READY,
                           "daemon group '%s' (%s) is out of service: %s", group->name,
                           group->where ? group->where : "?",
@@ -461,8 +450,11 @@ void wsgi_client_run(const struct wsgi_group *group, request_rec *r, const unsig
                             .begin = apr_time_now()};
 
     memset(outcome, 0, sizeof(*outcome));
-    if (!can_be_run(group, r, vars_size, outcome)) {
+    if (!can_be_run(group, vars_size, outcome)) {
         return;
+    }
+    if (group->slots->self != getpid()) {
+        group->slots->self = getpid(); /* mpm_itk's, for this connection: it may be killed, too */
     }
     if (wsgi_upload_begin(&upload, outcome) == 0) {
         run_errand(&errand, &relay);

@@ -6,6 +6,7 @@
 #include "config.h"
 #include "group.h"
 #include "log.h"
+#include "peruser.h"
 #include "responsefile.h"
 #include "responsehead.h"
 #include "scores.h"
@@ -34,12 +35,14 @@ APR_DECLARE_OPTIONAL_FN(char *, ssl_var_lookup,
 #define STOP_SECONDS 3 /* httpd kills a child that takes much longer */
 #define ERROR_MAX 512
 
-/* The one record of this process. Written by wsgi_embedded_start(), before any request. */
+/* The one record of this process. Written by wsgi_embedded_start(), before any request; with
+ * mpm_itk in the process of a connection, which has one thread. */
 static struct {
     const struct wsgi_engine *engine; /* NULL: out of service */
     const char *problem;              /* why */
     server_rec *main_server;
-    pid_t pid; /* a process that an application forks off is not ours to end */
+    pid_t pid;         /* a process that an application forks off is not ours to end */
+    apr_pool_t *later; /* of the child: its forks start Python, each for itself */
 } host;
 
 /* The request this thread runs: the log of its virtual host is the right one, whoever writes. */
@@ -180,16 +183,11 @@ static const char *start_engine(apr_pool_t *pchild, const struct wsgi_settings *
     return NULL;
 }
 
-void wsgi_embedded_start(apr_pool_t *pchild, server_rec *main_server)
+static void start(apr_pool_t *pchild)
 {
-    const struct wsgi_settings *settings = wsgi_config_settings(main_server);
+    const struct wsgi_settings *settings = wsgi_config_settings(host.main_server);
     int optional;
 
-    host.main_server = main_server;
-    host.pid = getpid();
-    host.problem = settings->embedded_broken;
-    if (host.problem != NULL)
-        return; /* said at start-up */
     /* A Python without libpython is fine for daemons: only a request that needs it is told. A
      * script that decides needs it for every request. */
     optional = *settings->python->libpython == '\0' && !settings->python_needed;
@@ -197,9 +195,37 @@ void wsgi_embedded_start(apr_pool_t *pchild, server_rec *main_server)
     if (host.problem == NULL)
         host.problem = start_engine(pchild, settings);
     if (host.problem != NULL)
-        ap_log_error(APLOG_MARK, optional ? APLOG_INFO : APLOG_ERR, 0, main_server,
+        ap_log_error(APLOG_MARK, optional ? APLOG_INFO : APLOG_ERR, 0, host.main_server,
                      "WSGI%04d: embedded mode is out of service in process %ld: %s",
                      WSGI_CODE_PYTHON_NOT_UP, (long)host.pid, host.problem);
+}
+
+/* A child of mpm_itk may become any user, root too, and no code of a site is to run with that;
+ * nor would a Python live on in the processes it forks for its connections. */
+void wsgi_embedded_start(apr_pool_t *pchild, server_rec *main_server)
+{
+    host.main_server = main_server;
+    host.pid = getpid();
+    host.problem = wsgi_config_settings(main_server)->embedded_broken;
+    if (host.problem != NULL)
+        return; /* said at start-up */
+    if (wsgi_peruser_is_loaded())
+        host.later = pchild;
+    else
+        start(pchild);
+}
+
+/* Asked at each request: it is the first one of this connection, its user is known. */
+static int is_in_service(void)
+{
+    if (host.later != NULL && host.pid != getpid()) {
+        apr_pool_t *pchild = host.later;
+
+        host.later = NULL;
+        host.pid = getpid();
+        start(pchild);
+    }
+    return host.engine != NULL;
 }
 
 /* ---- transport ------------------------------------------------------------------------------- */
@@ -355,7 +381,7 @@ void wsgi_embedded_run(request_rec *r, const unsigned char *vars, size_t vars_si
     request_rec *outer = current;
     int ended;
 
-    if (host.engine == NULL) {
+    if (!is_in_service()) {
         fail_out_of_service(outcome);
         return;
     }
@@ -379,7 +405,7 @@ void wsgi_embedded_ask(request_rec *r, const unsigned char *vars, size_t vars_si
 
     memset(answer, 0, sizeof(*answer));
     memset(outcome, 0, sizeof(*outcome));
-    if (host.engine == NULL) {
+    if (!is_in_service()) {
         fail_out_of_service(outcome);
         return;
     }

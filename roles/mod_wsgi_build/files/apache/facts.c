@@ -8,6 +8,7 @@
 #include "environment.h"
 #include "jail.h"
 #include "log.h"
+#include "peruser.h"
 #include "probe.h"
 #include "python.h"
 #include "resolve.h"
@@ -283,6 +284,7 @@ int wsgi_facts_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pte
     wsgi_binding_find(pconf, main_server);
     find_out(pconf, settings);
     wsgi_timeouts_doubt(pconf, main_server);
+    wsgi_peruser_doubt(pconf, main_server);
     if (!testing)
         return OK;
     wsgi_resolve_doubts(pconf, main_server);

@@ -225,14 +225,28 @@ void wsgi_pool_put(const struct wsgi_slots *slots, int index, struct wsgi_connec
 
 /* ---- a new connection ---------------------------------------------------- */
 
-static enum wsgi_connect connect_error(apr_pool_t *p, const struct wsgi_slot *slot, int code,
-                                       const char **why)
+/* Why this process may not connect. */
+static const char *remedy(apr_pool_t *p, const struct wsgi_slots *slots)
 {
-    *why = apr_psprintf(p, "cannot connect to the daemon socket %s: %s (errno %d)%s", slot->path,
-                        strerror(code), code,
-                        code == EACCES ? "; the user of the Apache processes needs search "
-                                         "permission on all directories above it"
-                                       : "");
+    uid_t self = geteuid();
+
+    if (self == slots->client_uid) {
+        return "the user of the Apache processes needs search permission on all directories above "
+               "it";
+    }
+    return apr_psprintf(p,
+                        "it is for user id %lu, and this Apache process has become user id %lu (as "
+                        "AssignUserID of mpm_itk does): "
+                        "send its requests to a process group with socket-user=#%lu",
+                        (unsigned long)slots->client_uid, (unsigned long)self, (unsigned long)self);
+}
+
+static enum wsgi_connect connect_error(apr_pool_t *p, const struct wsgi_slots *slots,
+                                       const struct wsgi_slot *slot, int code, const char **why)
+{
+    *why = apr_psprintf(p, "cannot connect to the daemon socket %s: %s (errno %d)%s%s", slot->path,
+                        strerror(code), code, code == EACCES ? "; " : "",
+                        code == EACCES ? remedy(p, slots) : "");
     switch (code) {
     case EAGAIN: /* the backlog is full */
     case ECONNREFUSED:
@@ -277,7 +291,7 @@ static enum wsgi_connect open_socket(const struct wsgi_slots *slots, const struc
     int block = 0;
 
     if (fd < 0) {
-        return connect_error(p, slot, errno, why);
+        return connect_error(p, slots, slot, errno, why);
     }
     memset(&address, 0, sizeof(address));
     address.sun_family = AF_UNIX;
@@ -290,7 +304,7 @@ static enum wsgi_connect open_socket(const struct wsgi_slots *slots, const struc
         int code = errno;
 
         close(fd);
-        return connect_error(p, slot, code, why);
+        return connect_error(p, slots, slot, code, why);
     }
     if (!peer_is_ours(slots, fd)) {
         close(fd);

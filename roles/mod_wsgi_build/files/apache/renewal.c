@@ -350,6 +350,9 @@ static void is_unfit(struct wsgi_minder *minder, int index, const struct wsgi_ti
     struct wsgi_renewal *renewal = minder->renewal;
     const struct wsgi_learned_script *known = wsgi_learned_find(&renewal->urgent, note);
 
+    if (note->text_size) {
+        replace_text(&renewal->logged, note->text, note->text_size); /* by the daemon itself */
+    }
     if (renewal->phase == WSGI_RENEWAL_LOADING || state_of(minder, index) != WSGI_SLOT_READY) {
         return;
     }

@@ -200,6 +200,7 @@ static struct wsgi_slots *make_empty(apr_pool_t *pool, const struct wsgi_group *
     slots->send_buffer = (int)group->receive_buffer_size;
     slots->owner_uid = geteuid();
     slots->owner_pid = getpid();
+    slots->client_uid = group->socket_uid;
     slots->slot = apr_pcalloc(pool, sizeof(*slots->slot) * (apr_size_t)slots->count);
     for (i = 0; i < slots->count; i++) {
         slots->slot[i].board_fd = -1;

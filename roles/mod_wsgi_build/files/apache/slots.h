@@ -105,8 +105,9 @@ struct wsgi_slots {
     int send_buffer; /* bytes for what Apache sends, 0: the system's */
     uid_t owner_uid; /* of the process that called listen(): what SO_PEERCRED must say */
     pid_t owner_pid;
-    pid_t self; /* Apache children only, as the next two: what they write into permits */
-    int crowd;  /* half of Apache's workers: so many wait at most while no process is ready, */
+    uid_t client_uid; /* whom the sockets are for */
+    pid_t self;       /* Apache children only, as the next two: what they write into permits */
+    int crowd; /* half of Apache's workers: so many wait at most while no process is ready, */
     const apr_array_header_t *groups; /* all of these struct wsgi_group * together */
     unsigned char secret[WSGI_WIRE_SECRET_SIZE];
 };

@@ -56,13 +56,11 @@ static PyObject *reraise(PyObject *exc_info)
 
 static PyObject *write_function(PyObject *adapter);
 
-static PyObject *start_response(PyObject *self, PyObject *const *arguments, Py_ssize_t count)
+static PyObject *set_head(PyObject *self, struct wsgi_run *run, PyObject *const *arguments,
+                          Py_ssize_t count)
 {
-    struct wsgi_run *run = run_of(self);
     PyObject *exc_info = count == 3 ? arguments[2] : Py_None;
 
-    if (run == NULL)
-        return NULL;
     if (count != 2 && count != 3)
         return PyErr_Format(PyExc_TypeError, "start_response() takes 2 or 3 arguments (%zd given)",
                             count);
@@ -86,6 +84,20 @@ static PyObject *start_response(PyObject *self, PyObject *const *arguments, Py_s
     return write_function(self);
 }
 
+/* The request does not end while another thread is here: code of the application may run. */
+static PyObject *start_response(PyObject *self, PyObject *const *arguments, Py_ssize_t count)
+{
+    struct wsgi_run *run = run_of(self);
+    PyObject *write;
+
+    if (run == NULL)
+        return NULL;
+    run->users++;
+    write = set_head(self, run, arguments, count);
+    run->users--;
+    return write;
+}
+
 static void raise_not_bytes(struct wsgi_run *run, const char *where, PyObject *data)
 {
     PyErr_Format(PyExc_TypeError, "%s needs bytes, not %.100s%s", where, Py_TYPE(data)->tp_name,
@@ -93,27 +105,38 @@ static void raise_not_bytes(struct wsgi_run *run, const char *where, PyObject *d
     wsgi_error_own(run, 500, WSGI_CODE_BAD_RESULT, 0);
 }
 
-static PyObject *write_data(PyObject *self, PyObject *data)
+static int send_written(struct wsgi_run *run, PyObject *data)
 {
-    struct wsgi_run *run = run_of(self);
-
-    if (run == NULL)
-        return NULL;
     if (!PyBytes_Check(data)) {
         raise_not_bytes(run, "write()", data);
-        return NULL;
+        return -1;
     }
-    if (run->whole)
-        return PyErr_Format(PyExc_RuntimeError, "write() was called after the end of the body");
+    if (run->whole) {
+        PyErr_SetString(PyExc_RuntimeError, "write() was called after the end of the body");
+        return -1;
+    }
     if (wsgi_output_commit(run, -1) != 0)
-        return NULL;
+        return -1;
     if (wsgi_output_send(run, PyBytes_AS_STRING(data), (size_t)PyBytes_GET_SIZE(data),
                          WSGI_SEND_FLUSH) != 0) {
         PyErr_SetString(PyExc_OSError, "the client left before the response was complete");
         wsgi_error_own(run, 500, WSGI_CODE_CLIENT_GONE, 1);
-        return NULL;
+        return -1;
     }
-    Py_RETURN_NONE;
+    return 0;
+}
+
+static PyObject *write_data(PyObject *self, PyObject *data)
+{
+    struct wsgi_run *run = run_of(self);
+    int result;
+
+    if (run == NULL)
+        return NULL;
+    run->users++;
+    result = send_written(run, data);
+    run->users--;
+    return result == 0 ? wsgi_compat_new_ref(Py_None) : NULL;
 }
 
 PyDoc_STRVAR(start_response_doc,

@@ -214,8 +214,7 @@ static int take_groups(struct asking *asking, PyObject *iterator)
         result = take_group(asking, item, &bytes);
         Py_DECREF(item);
     }
-    if (wsgi_process.forked)
-        wsgi_run_leave_forked(&asking->run);
+    wsgi_run_leave_forked(asking->run.interp);
     if (result == 0 && PyErr_Occurred())
         return fail_raised(asking);
     return result;
@@ -317,8 +316,7 @@ static PyObject *call(struct asking *asking, PyObject *function)
     if (first != NULL && second != NULL)
         result =
             wsgi_compat_vectorcall(function, arguments, 1 + (size_t)asking->kind->arguments, NULL);
-    if (wsgi_process.forked)
-        wsgi_run_leave_forked(&asking->run);
+    wsgi_run_leave_forked(asking->run.interp);
     Py_XDECREF(first);
     Py_XDECREF(second);
     if (result == NULL)
@@ -523,6 +521,7 @@ static void ask_in_interp(struct asking *asking)
     }
     run->thread->run = run;
     ask_attached(asking);
+    wsgi_run_leave_forked(run->interp);
     wsgi_stream_flush_thread(run->thread);
     run->thread->run = outer;
     wsgi_interp_detach();

@@ -109,6 +109,7 @@ void wsgi_connection_close(struct wsgi_daemon *daemon, struct wsgi_connection *c
     /* A process the application forked may hold a copy: so it is said explicitly. */
     epoll_ctl(daemon->epoll, EPOLL_CTL_DEL, descriptor, NULL);
     shutdown(descriptor, SHUT_RDWR);
+    connection->descriptor = -1; /* first: see wsgi_connections_forsake() */
     close(descriptor);
     free(connection->in);
     connection->in = NULL;
@@ -161,6 +162,15 @@ int wsgi_connections_shed(struct wsgi_daemon *daemon, int count)
         closed++;
     }
     return closed;
+}
+
+void wsgi_connections_forsake(struct wsgi_daemon *daemon)
+{
+    uint32_t i;
+
+    for (i = 0; i < daemon->table_used; i++)
+        if (daemon->table[i]->descriptor >= 0)
+            close(daemon->table[i]->descriptor);
 }
 
 uint64_t wsgi_connection_tag(const struct wsgi_connection *connection)

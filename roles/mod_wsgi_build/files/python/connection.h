@@ -68,6 +68,8 @@ void wsgi_connection_close(struct wsgi_daemon *daemon, struct wsgi_connection *c
 /* Closes up to `count` of the idle connections, those that have been so for longest; says how many.
  * A request that was just sent on one has certainly not begun, and its front knows that. */
 int wsgi_connections_shed(struct wsgi_daemon *daemon, int count);
+/* In a forked process, once: closes its copies, or a front would not see the end of the daemon. */
+void wsgi_connections_forsake(struct wsgi_daemon *daemon);
 /* Before it is taken for that event: the front has closed its end. Data and the end come as one
  * event, and there is no other one. */
 void wsgi_connection_note_end(struct wsgi_daemon *daemon, uint64_t tag);

@@ -47,6 +47,8 @@ void wsgi_daemon_tell(uint32_t type, uint32_t why)
 {
     struct wsgi_control message = {.type = type, .epoch = wsgi_process.settings.epoch, .why = why};
 
+    if (wsgi_process.forked)
+        return; /* the descriptor is something else there */
     if (send(WSGI_FD_CONTROL, &message, sizeof message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
         wsgi_log(WSGI_LOG_DEBUG, NULL, "the supervisor cannot be told: %s", strerror(errno));
 }
@@ -69,7 +71,7 @@ int wsgi_daemon_tell_note(uint32_t type, const struct wsgi_tidings *note, int64_
     size_t size;
     int result = -1;
 
-    if (was_told(told))
+    if (wsgi_process.forked || was_told(told))
         return 0;
     message = malloc(sizeof *message);
     size = message != NULL ? wsgi_note_encode(note, message->note) : 0;

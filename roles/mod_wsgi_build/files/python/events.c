@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include "errors.h"
 #include "stream.h"
@@ -56,19 +55,12 @@ static void merge(PyObject *payload, PyObject *result)
             PyErr_Clear();
 }
 
-/* A callback forked, and the child came back: it is not ours to go on with. */
-static void leave_forked(struct wsgi_run *run)
-{
-    if (run != NULL)
-        wsgi_run_leave_forked(run);
-    _exit(0);
-}
-
 static void call_one(struct wsgi_interp *interp, PyObject *callback, PyObject *arguments,
                      const char *event, PyObject *payload)
 {
     PyObject *result = PyObject_Call(callback, arguments, payload);
 
+    wsgi_run_leave_forked(interp);
     if (result != NULL)
         merge(payload, result);
     else
@@ -77,18 +69,15 @@ static void call_one(struct wsgi_interp *interp, PyObject *callback, PyObject *a
 }
 
 /* Calls the subscribers of one list. `payload` may be NULL after an exception, which is logged. */
-static void call_all(struct wsgi_interp *interp, struct wsgi_run *run, PyObject *list_name,
-                     const char *event, PyObject *payload)
+static void call_all(struct wsgi_interp *interp, PyObject *list_name, const char *event,
+                     PyObject *payload)
 {
     PyObject *callbacks = payload != NULL ? snapshot(interp, list_name) : NULL;
     PyObject *arguments = callbacks != NULL ? Py_BuildValue("(s)", event) : NULL;
     Py_ssize_t i;
 
-    for (i = 0; arguments != NULL && i < PyTuple_GET_SIZE(callbacks); i++) {
+    for (i = 0; arguments != NULL && i < PyTuple_GET_SIZE(callbacks); i++)
         call_one(interp, PyTuple_GET_ITEM(callbacks, i), arguments, event, payload);
-        if (wsgi_process.forked)
-            leave_forked(run);
-    }
     Py_XDECREF(arguments);
     Py_XDECREF(callbacks);
     log_failure(interp, event);
@@ -139,7 +128,7 @@ static void put_times(PyObject *payload, const struct wsgi_run *run)
 static void tell(struct wsgi_run *run, const char *event, PyObject *payload)
 {
     put_object(payload, "request_data", run->data);
-    call_all(run->interp, run, run->interp->objects.word_event_callbacks, event, payload);
+    call_all(run->interp, run->interp->objects.word_event_callbacks, event, payload);
 }
 
 int wsgi_events_listen(struct wsgi_run *run)
@@ -309,8 +298,8 @@ static void tell_interp(const struct notice *notice)
                             : Py_BuildValue("{s:s,s:i}", "signame", signal_name(notice->number),
                                             "signum", notice->number);
 
-    call_all(interp, NULL, words->word_event_callbacks, event, payload);
-    call_all(interp, NULL,
+    call_all(interp, words->word_event_callbacks, event, payload);
+    call_all(interp,
              notice->reason != NULL ? words->word_shutdown_callbacks : words->word_signal_callbacks,
              event, payload);
     Py_XDECREF(payload);

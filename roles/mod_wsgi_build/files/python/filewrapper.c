@@ -134,6 +134,7 @@ int wsgi_wrapper_send(struct wsgi_run *run, PyObject *self)
     Py_INCREF(filelike);
     found = find_range(&run->interp->objects, filelike, &descriptor, &offset, &length);
     Py_DECREF(filelike);
+    wsgi_run_leave_forked(run->interp);
     if (!found)
         return 0;
     put_length(run, length);

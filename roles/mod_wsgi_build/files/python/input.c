@@ -102,6 +102,22 @@ static int usable(struct input_object *input)
     return 0;
 }
 
+/* From here on the request does not end before end_use(): a thread of the application that reads
+ * may lose the GIL at any allocation. NULL with an exception. */
+static struct wsgi_run *begin_use(struct input_object *input)
+{
+    if (!usable(input))
+        return NULL;
+    input->run->users++;
+    return input->run;
+}
+
+static PyObject *end_use(struct wsgi_run *run, PyObject *result)
+{
+    run->users--;
+    return result;
+}
+
 static int may_have_more(const struct input_object *input)
 {
     return !input->finished && (input->run->call.flags & WSGI_REQUEST_HAS_BODY) != 0;
@@ -131,11 +147,6 @@ static Py_ssize_t receive(struct input_object *input, char *data, size_t size)
     ssize_t count;
     int problem;
 
-    /* The request may have ended while this thread (not the request's own) was receiving. */
-    if (run == NULL) {
-        usable(input);
-        return -1;
-    }
     if (!may_have_more(input))
         return 0;
     input->wanted = input->busy = 1;
@@ -240,13 +251,17 @@ static int parse_size(PyObject *const *arguments, Py_ssize_t count, const char *
 static PyObject *input_read(PyObject *self, PyObject *const *arguments, Py_ssize_t count)
 {
     struct input_object *input = (struct input_object *)self;
+    struct wsgi_run *run;
     size_t size;
 
-    if (!usable(input) || parse_size(arguments, count, "read", &size) != 0)
+    if (parse_size(arguments, count, "read", &size) != 0)
+        return NULL;
+    run = begin_use(input);
+    if (run == NULL)
         return NULL;
     if (size == 0)
         want(input);
-    return read_bytes(input, size);
+    return end_use(run, read_bytes(input, size));
 }
 
 /* ---- lines --------------------------------------------------------------- */
@@ -321,24 +336,22 @@ static PyObject *next_line(struct input_object *input, size_t limit)
 static PyObject *input_readline(PyObject *self, PyObject *const *arguments, Py_ssize_t count)
 {
     struct input_object *input = (struct input_object *)self;
+    struct wsgi_run *run;
     size_t size;
 
-    if (!usable(input) || parse_size(arguments, count, "readline", &size) != 0)
+    if (parse_size(arguments, count, "readline", &size) != 0)
         return NULL;
-    return next_line(input, size);
+    run = begin_use(input);
+    if (run == NULL)
+        return NULL;
+    return end_use(run, next_line(input, size));
 }
 
-static PyObject *input_readlines(PyObject *self, PyObject *const *arguments, Py_ssize_t count)
+static PyObject *read_lines(struct input_object *input, size_t hint)
 {
-    struct input_object *input = (struct input_object *)self;
-    PyObject *lines;
-    size_t hint, total = 0;
+    PyObject *lines = PyList_New(0);
+    size_t total = 0;
 
-    if (!usable(input) || parse_size(arguments, count, "readlines", &hint) != 0)
-        return NULL;
-    if (hint == 0)
-        hint = PY_SSIZE_T_MAX;
-    lines = PyList_New(0);
     while (lines != NULL && total < hint) {
         PyObject *line = next_line(input, PY_SSIZE_T_MAX);
         size_t size = line != NULL ? (size_t)PyBytes_GET_SIZE(line) : 0;
@@ -353,10 +366,25 @@ static PyObject *input_readlines(PyObject *self, PyObject *const *arguments, Py_
     return lines;
 }
 
+static PyObject *input_readlines(PyObject *self, PyObject *const *arguments, Py_ssize_t count)
+{
+    struct input_object *input = (struct input_object *)self;
+    struct wsgi_run *run;
+    size_t hint;
+
+    if (parse_size(arguments, count, "readlines", &hint) != 0)
+        return NULL;
+    run = begin_use(input);
+    if (run == NULL)
+        return NULL;
+    return end_use(run, read_lines(input, hint != 0 ? hint : PY_SSIZE_T_MAX));
+}
+
 static PyObject *input_next(PyObject *self)
 {
     struct input_object *input = (struct input_object *)self;
-    PyObject *line = usable(input) ? next_line(input, PY_SSIZE_T_MAX) : NULL;
+    struct wsgi_run *run = begin_use(input);
+    PyObject *line = run != NULL ? end_use(run, next_line(input, PY_SSIZE_T_MAX)) : NULL;
 
     if (line != NULL && PyBytes_GET_SIZE(line) == 0)
         Py_CLEAR(line); /* without an exception: the end */

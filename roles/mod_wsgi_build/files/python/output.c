@@ -201,8 +201,7 @@ static int send_block(struct wsgi_run *run, PyObject *item, Py_ssize_t index)
         return fail_item(run, item, index);
     if (PyBytes_GET_SIZE(item) == 0)
         return 0;
-    if (wsgi_process.forked)
-        wsgi_run_leave_forked(run);
+    wsgi_run_leave_forked(run->interp);
     if (wsgi_output_commit(run, -1) != 0)
         return fail_application(run, "the application");
     if (wsgi_output_send(run, PyBytes_AS_STRING(item), (size_t)PyBytes_GET_SIZE(item),
@@ -221,8 +220,7 @@ static int send_iterator(struct wsgi_run *run, PyObject *iterator)
         status = send_block(run, item, index++);
         Py_DECREF(item);
     }
-    if (wsgi_process.forked)
-        wsgi_run_leave_forked(run);
+    wsgi_run_leave_forked(run->interp);
     if (status != 0)
         return -1;
     if (PyErr_Occurred())
@@ -312,6 +310,7 @@ static void close_result(struct wsgi_run *run, PyObject *result)
     }
     if (close != NULL)
         done = wsgi_compat_call_no_args(close);
+    wsgi_run_leave_forked(run->interp);
     if (done == NULL)
         close_failed(run, close != NULL);
     Py_XDECREF(done);

@@ -105,17 +105,24 @@ static struct wsgi_tidings note_of(const struct wsgi_preload *script, int *is_go
     return note;
 }
 
-/* Traceback and the line with the number, as they are to be logged. */
+char *wsgi_script_trouble(const char *traceback, const struct wsgi_outcome *outcome)
+{
+    size_t room = strlen(traceback) + sizeof outcome->cause + 32;
+    char *text = malloc(room);
+
+    if (text != NULL)
+        snprintf(text, room, "%sWSGI%04u: %s\n", traceback, preload_code(outcome->code),
+                 outcome->cause);
+    return text;
+}
+
 static int ask_supervisor(struct preloading *order, struct wsgi_tidings *note)
 {
     const char *traceback = order->script->traceback != NULL ? order->script->traceback : "";
-    size_t room = strlen(traceback) + sizeof order->outcome.cause + 32;
-    char *text = malloc(room);
+    char *text = wsgi_script_trouble(traceback, &order->outcome);
     int answer;
 
     if (text != NULL) {
-        snprintf(text, room, "%sWSGI%04u: %s\n", traceback, preload_code(order->outcome.code),
-                 order->outcome.cause);
         note->text = text;
         note->text_size = strlen(text);
     }

@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../wire/launch.h"
+#include "connection.h"
 #include "events.h"
 #include "interp.h"
 #include "layers.h"
@@ -292,9 +294,17 @@ static void end_thread(void *unused)
     wsgi_thread_end();
 }
 
+/* In a process that the application forked. One that lives long must not keep fronts waiting when
+ * its parent dies, nor the supervisor. In one that it forks itself the numbers are its own. */
 static void note_fork(void)
 {
+    if (wsgi_process.forked)
+        return;
     wsgi_process.forked = 1;
+    if (wsgi_process.daemon != NULL) {
+        wsgi_connections_forsake(wsgi_process.daemon);
+        close(WSGI_FD_CONTROL);
+    }
 }
 
 int wsgi_process_begin(const struct wsgi_host *host, int embedded, char *error, size_t error_size)

@@ -95,10 +95,16 @@ static void end_objects(struct wsgi_run *run, struct call_objects *objects)
  * connection with its parent, so it must not answer; it ends here, as a program would at the end
  * of its main function, but without exit functions that are the parent's.
  */
-void wsgi_run_leave_forked(struct wsgi_run *run)
+void wsgi_run_leave_forked(struct wsgi_interp *interp)
 {
-    PyObject *error = wsgi_compat_error_take();
-    int status = error != NULL;
+    struct wsgi_thread *thread = wsgi_thread_self();
+    PyObject *error;
+    int status;
+
+    if (!wsgi_process.forked)
+        return;
+    error = wsgi_compat_error_take();
+    status = error != NULL;
 
     if (error != NULL && PyErr_GivenExceptionMatches(error, PyExc_SystemExit)) {
         PyObject *code = PyObject_GetAttrString(error, "code");
@@ -107,9 +113,10 @@ void wsgi_run_leave_forked(struct wsgi_run *run)
                                                     : code != NULL && code != Py_None;
         PyErr_Clear();
     } else if (error != NULL) {
-        wsgi_error_log(run->interp, error);
+        wsgi_error_log(interp, error);
     }
-    wsgi_stream_flush_thread(run->thread);
+    if (thread != NULL)
+        wsgi_stream_flush_thread(thread);
     _exit(status);
 }
 
@@ -118,14 +125,14 @@ static void call_with(struct wsgi_run *run, PyObject *callable, const struct cal
     PyObject *arguments[2] = {objects->environ, objects->start_response};
     PyObject *result = wsgi_compat_vectorcall(callable, arguments, 2, NULL);
 
-    if (wsgi_process.forked)
-        wsgi_run_leave_forked(run);
+    wsgi_run_leave_forked(run->interp);
     if (result == NULL) {
         wsgi_error_outcome(run, "the application");
         return;
     }
     wsgi_output_result(run, result);
     Py_DECREF(result);
+    wsgi_run_leave_forked(run->interp);
 }
 
 /* Takes over `callable`: a subscriber of request_started may put another one in its place. */
@@ -253,6 +260,7 @@ static int run_in_interp(struct wsgi_run *run)
     take_buffers(run);
     wsgi_interp_name(run->interp, run->call.application_group, run->call.flags);
     result = run_attached(run);
+    wsgi_run_leave_forked(run->interp);
     wsgi_stream_flush_thread(run->thread);
     run->thread->run = outer;
     wsgi_interp_detach();

@@ -122,8 +122,9 @@ int wsgi_run_request(const struct wsgi_request *request, const struct wsgi_trans
 /* The status that the client got, or gets: what was sent stands, unless it was a time-out that cut
  * it. 0: none. */
 int wsgi_run_status(const struct wsgi_run *run);
-/* Attached; in a forked child: ends it. */
-void wsgi_run_leave_forked(struct wsgi_run *run);
+/* Attached, after any call of the application's code: a process that it forked, and that came back
+ * from there, ends here; with the pending exception, if there is one. */
+void wsgi_run_leave_forked(struct wsgi_interp *interp);
 /* Around every call of the transport. */
 PyThreadState *wsgi_run_enter(struct wsgi_run *run);
 void wsgi_run_leave(struct wsgi_run *run, PyThreadState *state);

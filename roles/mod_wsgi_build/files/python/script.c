@@ -327,8 +327,9 @@ static int fail_pending(struct wsgi_interp *interp, struct wsgi_outcome *outcome
 }
 
 /* A daemon whose script failed in the midst of its execution may not be fit for it any more: the
- * supervisor lets another process try. */
-static void tell_unfit(struct wsgi_script *script)
+ * supervisor lets another process try. `text` is what this one has logged, NULL when that was
+ * before: it is not logged again when that process meets the same. */
+static void tell_unfit(struct wsgi_script *script, const char *text)
 {
     const struct wsgi_thread *thread = wsgi_thread_self();
     struct wsgi_tidings note;
@@ -336,7 +337,22 @@ static void tell_unfit(struct wsgi_script *script)
     if (!note_for(script->path, &note) || thread->run == NULL)
         return;
     note.mtime = script->failed;
+    if (text != NULL) {
+        note.text = text;
+        note.text_size = strlen(text);
+    }
     wsgi_daemon_tell_note(WSGI_CONTROL_UNLOADABLE, &note, &wsgi_process.daemon->unfit_told);
+}
+
+/* The traceback of what is pending, which stays so. */
+static char *pending_text(struct wsgi_interp *interp)
+{
+    PyObject *error = wsgi_compat_error_take();
+    char *text = error != NULL ? wsgi_error_text(interp, error) : NULL;
+
+    if (error != NULL)
+        wsgi_compat_error_restore(error);
+    return text;
 }
 
 /* Again, with the same file: what was first is what counts, for the rest may come of it. */
@@ -371,12 +387,20 @@ static void remember_failure(struct wsgi_script *script, int64_t mtime)
 static void fail_executing(struct wsgi_interp *interp, struct wsgi_script *script, int64_t mtime,
                            struct wsgi_outcome *outcome)
 {
-    if (fail_again(script, mtime, outcome) != 0) {
-        remember_failure(script, mtime);
-        fail_pending(interp, outcome, WSGI_CODE_SCRIPT_RAISED,
-                     "script %s failed while it was executed: %s", script->path);
+    char *traceback, *text;
+
+    if (fail_again(script, mtime, outcome) == 0) {
+        tell_unfit(script, NULL);
+        return;
     }
-    tell_unfit(script);
+    remember_failure(script, mtime);
+    traceback = wsgi_process.embedded ? NULL : pending_text(interp);
+    fail_pending(interp, outcome, WSGI_CODE_SCRIPT_RAISED,
+                 "script %s failed while it was executed: %s", script->path);
+    text = traceback != NULL ? wsgi_script_trouble(traceback, outcome) : NULL;
+    tell_unfit(script, text);
+    free(text);
+    free(traceback);
 }
 
 static PyObject *compile_source(struct wsgi_interp *interp, PyObject *bytes, PyObject *file)
@@ -411,6 +435,7 @@ static int execute(struct wsgi_interp *interp, PyObject *module, PyObject *code,
     PyObject *number;
     int status;
 
+    wsgi_run_leave_forked(interp);
     if (result == NULL)
         return -1;
     Py_DECREF(result);
@@ -560,6 +585,7 @@ static int asks_for_reload(struct wsgi_interp *interp, PyObject *names, const ch
     Py_INCREF(function);
     resource = PyUnicode_DecodeFSDefault(rule->resource);
     result = resource != NULL ? wsgi_compat_call_one(function, resource) : NULL;
+    wsgi_run_leave_forked(interp);
     answer = result != NULL ? PyObject_IsTrue(result) : -1;
     Py_XDECREF(result);
     Py_XDECREF(resource);

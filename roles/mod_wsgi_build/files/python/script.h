@@ -47,6 +47,10 @@ PyObject *wsgi_script_callable(PyObject *module, const char *path, const char *n
  * is logged and skipped; in a daemon the supervisor decides about it: -1, the process is to end. */
 int wsgi_script_preload_all(void);
 
+/* What the supervisor is told of a script that failed: the traceback, and the line with the number
+ * that a failure before any request has. Of malloc(); NULL: no memory. */
+char *wsgi_script_trouble(const char *traceback, const struct wsgi_outcome *outcome);
+
 /* Daemon: this state of a file cannot be loaded, so what is loaded of it stays. */
 void wsgi_script_keep(const char *path, int64_t mtime);
 

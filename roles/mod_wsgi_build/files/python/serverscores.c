@@ -222,7 +222,7 @@ static void *snapshot(size_t *size)
 {
     if (wsgi_process.host->scores != NULL)
         return wsgi_process.host->scores(size);
-    return ask(size);
+    return wsgi_process.forked ? NULL : ask(size);
 }
 
 PyObject *wsgi_metrics_server(PyObject *module, PyObject *unused)

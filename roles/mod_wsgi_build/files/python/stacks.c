@@ -83,7 +83,9 @@ static void on_ask(int number, siginfo_t *info, void *context)
         return;
     if (stacks->state != NULL)
         state = __atomic_load_n(stacks->state, __ATOMIC_ACQUIRE);
-    if (state == NULL)
+    /* Who was asked may have stood still for long, and another thread be asked meanwhile: the
+     * frames of that one change under our eyes. */
+    if (state == NULL || state->thread_id != PyThread_get_thread_ident())
         state = PyGILState_GetThisThreadState();
     stacks->holds_gil = state != NULL && wsgi_compat_attached() == state;
     take_words(stacks, context);

@@ -148,9 +148,8 @@ static void test_names_are_sorted_and_found(void **state)
     (void)state;
     for (id = 1; id < WSGI_NAME_COUNT; id++) {
         const char *text = wsgi_name_text((enum wsgi_name)id);
-        size_t size = wsgi_name_size((enum wsgi_name)id);
+        size_t size = strlen(text);
 
-        assert_int_equal(size, strlen(text));
         assert_int_equal(wsgi_name_find(text, size), id);
         assert_int_equal(wsgi_name_find(text, size - 1) == id, 0);
         if (id > 1)

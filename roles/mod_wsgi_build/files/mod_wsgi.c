@@ -12,7 +12,8 @@
 #include "apache/setters.h"
 #include "apache/start.h"
 
-#include "apr_general.h"
+#include <stddef.h>
+
 #include "http_config.h"
 #include "http_protocol.h"
 #include "http_request.h"
@@ -26,9 +27,9 @@
 
 /* Which field a general setter writes. */
 #define NOTHING NULL
-#define IN_DIRECTORY(field) (void *)APR_OFFSETOF(struct wsgi_directory, field)
-#define IN_SETTINGS(field) (void *)APR_OFFSETOF(struct wsgi_settings, field)
-#define IN_SCOPE(field) (void *)APR_OFFSETOF(struct wsgi_scope, field)
+#define IN_DIRECTORY(field) (void *)offsetof(struct wsgi_directory, field)
+#define IN_SETTINGS(field) (void *)offsetof(struct wsgi_settings, field)
+#define IN_SCOPE(field) (void *)offsetof(struct wsgi_scope, field)
 
 #define WSGI_DIRECTIVE(name, arguments, setter, field, context, unset, description)                \
     AP_INIT_##arguments(name, setter, field, CONTEXT_##context, description),

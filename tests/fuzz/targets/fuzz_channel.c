@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A whole stream of frames from a hostile daemon into Apache's end of a connection (apache/io.c),
- * read as relay.c reads it. Input: pieces, each a byte (how it is sent, and whether descriptors go
+ * read as receiver.c reads it. Input: pieces, each a byte (how it is sent, and whether descriptors go
  * along), a length, and so many bytes.
  */
 #include <fcntl.h>
@@ -45,7 +45,7 @@ static void send_piece(struct feed *feed, int fd)
     free(bytes);
 }
 
-/* What relay.c does with a frame: DATA goes past the buffer, all else is taken as a whole. */
+/* What receiver.c does with a frame: DATA goes past the buffer, all else is taken as a whole. */
 struct taker {
     struct wsgi_channel channel;
     struct wsgi_frame frame;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "body.h"
 
-#include "relay.h"
+#include "leaving.h"
 
 #include "apr_strings.h"
 #include "http_core.h"

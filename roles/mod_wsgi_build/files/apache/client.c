@@ -9,11 +9,12 @@
 #include "ap_mpm.h"
 #include "apr_strings.h"
 #include "clocks.h"
+#include "leaving.h"
 #include "log.h"
 #include "pool.h"
 #include "relay.h"
 #include "room.h"
-#include "slots.h"
+#include "workers.h"
 
 #define WSGI_WAIT_SLICE 250 /* ms between two looks at the client and the clock */
 #define WSGI_AVOID_PAUSE 10 /* ms before the only ready process is asked again */

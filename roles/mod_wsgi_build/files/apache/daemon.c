@@ -12,6 +12,7 @@
 #include "unixd.h"
 
 #include <limits.h>
+#include <stddef.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
@@ -320,7 +321,7 @@ static const char *set_supplement(apr_pool_t *pool, struct wsgi_group *group,
 }
 
 #define WSGI_OPTION(name, setter, field, low, high, unset, description)                            \
-    {name, setter, APR_OFFSETOF(struct wsgi_group, field), low, high},
+    {name, setter, offsetof(struct wsgi_group, field), low, high},
 
 static const struct group_option group_options[] = {
 #include "options.def"

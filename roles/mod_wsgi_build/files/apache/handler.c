@@ -12,7 +12,7 @@
 #include "log.h"
 #include "names.h"
 #include "requestid.h"
-#include "response.h"
+#include "responseend.h"
 #include "route.h"
 #include "vars.h"
 #include "../wire/frame.h"

@@ -4,7 +4,7 @@
 #define WSGI_APACHE_KEEPER_H
 
 #include "httpd.h"
-#include "supervisor.h"
+#include "server.h"
 
 /* Bytes on the control pipe. */
 #define WSGI_CONTROL_RETIRE 'r' /* another generation takes over */

@@ -5,7 +5,7 @@
 
 #include "httpd.h"
 #include "group.h"
-#include "supervisor.h"
+#include "server.h"
 
 /* Exit statuses of a process that did not get as far as Python; it has said why on its log. */
 #define WSGI_EXIT_DESCRIPTORS 71

@@ -7,8 +7,8 @@
 #include "logpipe.h"
 #include "oom.h"
 #include "renewal.h"
-#include "slots.h"
-#include "supervisor.h"
+#include "workers.h"
+#include "server.h"
 #include "../wire/why.h"
 
 struct rusage;

@@ -85,7 +85,8 @@ static apr_port_t port_of(request_rec *r)
 
 /* ---- group names ----------------------------------------------------------------------------- */
 
-const char *wsgi_names_with_port(request_rec *r, const char *host)
+/* "x.example.org" or "x.example.org:8080": what both host forms of a group name begin with. */
+static const char *with_port(request_rec *r, const char *host)
 {
     unsigned port = port_of(r);
 
@@ -139,12 +140,12 @@ static const char *expand_token(request_rec *r, const char *script_name, const c
     if (strcmp(name, "%{GLOBAL}") == 0)
         return "";
     if (strcmp(name, "%{RESOURCE}") == 0)
-        return apr_pstrcat(r->pool, wsgi_names_with_port(r, server_of(r)), "|",
-                           resource_of(r, script_name), NULL);
+        return apr_pstrcat(r->pool, with_port(r, server_of(r)), "|", resource_of(r, script_name),
+                           NULL);
     if (strcmp(name, "%{SERVER}") == 0)
-        return wsgi_names_with_port(r, server_of(r));
+        return with_port(r, server_of(r));
     if (strcmp(name, "%{HOST}") == 0)
-        return wsgi_names_with_port(r, host_of(r));
+        return with_port(r, host_of(r));
     return name;
 }
 

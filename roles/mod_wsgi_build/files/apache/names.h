@@ -35,9 +35,6 @@ void wsgi_names_find(request_rec *r, struct wsgi_target *target);
 void wsgi_names_choose_main(request_rec *r, const struct wsgi_group *group,
                             struct wsgi_target *target);
 
-/* "x.example.org" or "x.example.org:8080": what both host forms of a group name begin with. */
-const char *wsgi_names_with_port(request_rec *r, const char *host);
-
 /* NULL (unset) is the group of the resource, "server|script". */
 const char *wsgi_names_application_group(request_rec *r, const char *script_name, const char *name);
 /* NULL (unset) is embedded. */

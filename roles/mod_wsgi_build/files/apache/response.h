@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The response on its way into httpd's output filters; same code for both modes. */
+/*
+ * The response on its way into httpd's output filters; same code for both modes. This room holds
+ * what was collected, counts it and passes it on. Beside it: responsehead (status and headers),
+ * responsefile (files, and what flushes), responsecut (a response that is not whole), responseend.
+ */
 #ifndef WSGI_APACHE_RESPONSE_H
 #define WSGI_APACHE_RESPONSE_H
 
 #include "httpd.h"
 #include "group.h"
-#include "../wire/head.h"
-#include "../wire/outcome.h"
 #include "../wire/vars.h"
+
+#define WSGI_RESPONSE_HELD_MAX 16384 /* more is passed on although nobody asked for it */
 
 struct wsgi_response {
     request_rec *r;
@@ -41,33 +45,33 @@ struct wsgi_response {
 void wsgi_response_init(struct wsgi_response *response, request_rec *r,
                         const struct wsgi_group *group);
 
-/* Checks the block again (a daemon is not trusted) and fills in r->status, r->headers_out.
- * Hop-by-hop headers are dropped. 0, or -1 with *why set: nothing was changed. */
-int wsgi_response_head(struct wsgi_response *response, const void *block, size_t size,
-                       enum wsgi_head_status *why);
-
-/* All three: 0, or -1 when the client is gone. Small data without flush is held back, so that
- * head, data and end of stream can leave in one write. */
+/* Both: 0, or -1 when the client is gone. Small data without flush is held back, so that head,
+ * data and end of stream can leave in one write. */
 int wsgi_response_data(struct wsgi_response *response, const void *data, size_t size, int flush);
 /* As above with the bytes in a bucket of r->connection->bucket_alloc (no second copy). */
 int wsgi_response_bucket(struct wsgi_response *response, apr_bucket *bucket, int flush);
-/* `descriptor` is duplicated; regular files only, clamped to the size now; never mapped. A file
- * that is the whole body ends the response: httpd then answers ranges, and conditions if there
- * are validators. */
-int wsgi_response_file(struct wsgi_response *response, int descriptor, apr_uint64_t offset,
-                       apr_uint64_t length, int flush);
-int wsgi_response_flush(struct wsgi_response *response);
-/* Before the client is waited for: it gets what was written so far, as it may not send more before
- * it has read that. After a head there is no 100 Continue any more. */
-int wsgi_response_yield(struct wsgi_response *response);
+
 /* After -1: 1 when the client is still there, but an output filter failed, or the file that is
  * sent became shorter. */
 int wsgi_response_is_spoilt(const struct wsgi_response *response);
 
-/* Ends the response as the outcome says, writes the one log line of a failure, and returns what
- * the content handler returns: OK, or a status for ErrorDocument when no head was sent.
- * Truncated: the connection is cut (no final chunk, HTTP/2 reset), never a clean end. Fewer
- * bytes than promised count as truncated. Sends EOS otherwise; follows `redirect`. */
-int wsgi_response_end(struct wsgi_response *response, const struct wsgi_outcome *outcome);
+/* ---- for the rooms beside it --------------------------------------------- */
+
+/* 1: what is added to it would not be passed on any more. */
+int wsgi_response_is_answered(struct wsgi_response *response);
+/* 1: the client gets something else than what the application answered. */
+int wsgi_response_is_discarded(const struct wsgi_response *response);
+/* How many of `size` bytes go to the client: none that are discarded, no more than promised. They
+ * are counted as sent. */
+apr_uint64_t wsgi_response_accept(struct wsgi_response *response, apr_uint64_t size);
+
+/* Everything held goes to the filters. 0, or -1: the client is gone, or `spoilt` says why. */
+int wsgi_response_pass(struct wsgi_response *response);
+int wsgi_response_pass_flushed(struct wsgi_response *response);
+/* The same if there is a reason: much is held, or `flush`. */
+int wsgi_response_pass_if_due(struct wsgi_response *response, int flush);
+
+/* 1: the file that was passed on could not be read to its end; asked once. */
+int wsgi_response_file_failed(struct wsgi_response *response);
 
 #endif

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 /* What a seat's request got: nothing yet, one more than the number of a permit, or the door. */
-#define GOT_NOTHING 0u
-#define GOT_OUT UINT32_MAX /* left, or was never in line */
+#define GOT_NOTHING UINT32_MAX
+#define GOT_OUT 0u /* left, or was never in line: so the table begins */
 
 static uint64_t word_of(uint32_t ticket, uint32_t got)
 {
@@ -29,21 +29,6 @@ static uint32_t got_of(uint64_t word)
 static int is_before(uint32_t one, uint32_t other)
 {
     return (int32_t)(one - other) < 0;
-}
-
-/* Who is shown out, and who is not served at once, needs a moment to get up. */
-int wsgi_room_seats(int limit)
-{
-    return limit + limit / 4 + 16;
-}
-
-void wsgi_room_init(struct wsgi_slots *slots)
-{
-    int i;
-
-    for (i = 0; i < slots->seat_count; i++) {
-        atomic_store(&slots->seats[i].word, word_of(0, GOT_OUT));
-    }
 }
 
 /* 1 when a request waits in this seat. */

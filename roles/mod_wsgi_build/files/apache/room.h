@@ -11,18 +11,7 @@
 #ifndef WSGI_APACHE_ROOM_H
 #define WSGI_APACHE_ROOM_H
 
-#include "slots.h"
-
-#define WSGI_ROOM_MAX 4096 /* most who may wait, as the system's own limit of a backlog */
-
-/* Shared. */
-struct wsgi_seat {
-    _Alignas(64) _Atomic int32_t holder; /* 0: free, else the pid of the Apache child */
-    _Atomic uint32_t bell;               /* futex: changes when there is something to look at */
-    _Atomic uint64_t word;               /* ticket << 32 | what it got, see room.c */
-    _Atomic int32_t avoid;               /* slot that is not to be tried, -1 */
-    _Atomic uint32_t client;             /* stands for its address */
-};
+#include "permits.h"
 
 /* One request in the room. */
 struct wsgi_visit {
@@ -39,10 +28,6 @@ enum wsgi_room {
     WSGI_ROOM_SERVED, /* the permit is filled in */
     WSGI_ROOM_FULL    /* on coming in, or later: another client was to have the seat */
 };
-
-/* How many seats there are for `limit` requests, and the memory they need. */
-int wsgi_room_seats(int limit);
-void wsgi_room_init(struct wsgi_slots *slots);
 
 /* Nobody waits; a hint. Who finds it so may take a permit without coming in. */
 int wsgi_room_is_empty(const struct wsgi_slots *slots);

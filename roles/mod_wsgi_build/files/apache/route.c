@@ -16,7 +16,9 @@
 
 /* ---- aliases ------------------------------------------------------------------------------- */
 
-size_t wsgi_route_match(const char *uri, const char *location)
+/* Bytes of `uri` that the literal location covers, 0 when it does not match. Any run of "/"
+ * matches any other; a match ends at a "/" boundary. */
+static size_t match(const char *uri, const char *location)
 {
     const char *at = uri;
     const char *want = location;
@@ -59,7 +61,7 @@ static void note_options(request_rec *r, const struct wsgi_alias *alias)
  * path, its leading "/" too. NULL: no match. */
 static const char *map_plain(request_rec *r, const struct wsgi_alias *alias)
 {
-    size_t covered = wsgi_route_match(r->uri, alias->location);
+    size_t covered = match(r->uri, alias->location);
     const char *rest = strcmp(alias->location, "/") == 0 ? r->uri : r->uri + covered;
 
     return covered > 0 ? apr_pstrcat(r->pool, alias->target, rest, NULL) : NULL;

@@ -29,8 +29,4 @@ const struct wsgi_handler_script *wsgi_route_handler_script(const request_rec *r
  * `outcome` saying why. */
 int wsgi_route_check(request_rec *r, struct wsgi_outcome *outcome);
 
-/* Bytes of `uri` that the literal location covers, 0 when it does not match. Any run of "/"
- * matches any other; a match ends at a "/" boundary. */
-size_t wsgi_route_match(const char *uri, const char *location);
-
 #endif

@@ -8,6 +8,7 @@
 #include "ap_config.h"
 #include "apr_strings.h"
 
+#include <stddef.h>
 #include <string.h>
 
 /* ---- options ------------------------------------------------------------------------------- */
@@ -308,7 +309,7 @@ const char *wsgi_set_decider(cmd_parms *cmd, void *directory, const char *line)
         return NULL;
     settings = wsgi_config_settings(cmd->server);
     settings->python_needed = 1;
-    if (offset == APR_OFFSETOF(struct wsgi_directory, dispatch))
+    if (offset == offsetof(struct wsgi_directory, dispatch))
         settings->has_dispatch = 1;
     return NULL;
 }

@@ -16,7 +16,7 @@
 
 #include "httpd.h"
 #include "group.h"
-#include "supervisor.h"
+#include "server.h"
 #include "../wire/board.h"
 #include "../wire/frame.h"
 
@@ -29,6 +29,7 @@ enum wsgi_slot_state {
                            READY, is READY again when it cannot be loaded */
 };
 
+#define WSGI_WAITING_MAX 4096 /* most who may wait, as the system's own limit of a backlog */
 #define WSGI_SLOT_END_MAX 256
 
 /* How a process ended. Written by the supervisor before the slot is marked dead, for Apache
@@ -68,7 +69,14 @@ struct wsgi_group_shared {
     _Atomic uint32_t served;   /* and served */
 };
 
-struct wsgi_seat; /* room.h */
+/* Shared. One place in the waiting room; all zero: empty. */
+struct wsgi_seat {
+    _Alignas(64) _Atomic int32_t holder; /* 0: free, else the pid of the Apache child */
+    _Atomic uint32_t bell;               /* futex: changes when there is something to look at */
+    _Atomic uint64_t word;               /* ticket << 32 | what it got, see room.c */
+    _Atomic int32_t avoid;               /* slot that is not to be tried, -1 */
+    _Atomic uint32_t client;             /* stands for its address */
+};
 
 struct wsgi_pool; /* idle connections of this Apache child to one slot, client side */
 
@@ -104,29 +112,6 @@ struct wsgi_slots {
     unsigned char secret[WSGI_WIRE_SECRET_SIZE];
 };
 
-struct wsgi_permit {
-    int slot;
-    int cell;
-};
-
-enum wsgi_take {
-    WSGI_TAKE_OK,
-    WSGI_TAKE_BUSY,    /* every worker of every ready process is taken */
-    WSGI_TAKE_AVOIDED, /* only the slot that is to be avoided is ready */
-    WSGI_TAKE_NOBODY   /* no process is ready */
-};
-
-struct wsgi_slots_census {
-    int ready;
-    int starting;
-    int draining;
-    int held;
-    int taken;    /* workers of ready processes that have a request */
-    int given_up; /* workers of any process with a request nobody waits for any more */
-    int longest;  /* seconds that the oldest request of the ready ones has been running */
-    int waiting;  /* requests without a worker */
-};
-
 /* Parent: makes table, boards and listeners and sets group->slots. On failure returns NULL and
  * *error is one line for the log; nothing is left behind. */
 struct wsgi_slots *wsgi_slots_create(apr_pool_t *pool, const struct wsgi_group *group,
@@ -146,39 +131,5 @@ int wsgi_slots_is_deaf(const struct wsgi_slots *slots, int index);
 void wsgi_slots_close(struct wsgi_slots *slots);
 void wsgi_slots_unlink(const struct wsgi_slots *slots);
 void wsgi_slots_unmap(struct wsgi_slots *slots);
-
-/* A permit in the READY slot with the fewest requests, not in slot `avoid` (-1: any), for a request
- * of Apache child `holder`. */
-enum wsgi_take wsgi_slots_take(struct wsgi_slots *slots, int avoid, int32_t holder,
-                               struct wsgi_permit *permit);
-/* Back, and to the next who waits. */
-void wsgi_slots_release(struct wsgi_slots *slots, const struct wsgi_permit *permit);
-/* Back, and nothing else. */
-void wsgi_slots_put_back(struct wsgi_slots *slots, const struct wsgi_permit *permit,
-                         int32_t holder);
-
-/* What the permit is used for: the request `sequence` on `connection` of process `epoch`. */
-void wsgi_slots_note(struct wsgi_slots *slots, const struct wsgi_permit *permit, uint32_t epoch,
-                     uint32_t connection, uint32_t sequence);
-/* Nobody waits for the answer to that request any more, but its worker may go on with it. The
- * permit is freed when it does not. */
-void wsgi_slots_give_up(struct wsgi_slots *slots, const struct wsgi_permit *permit);
-/* Frees the workers whose given up request has ended; says how many go on. Cheap when there are
- * none. */
-int wsgi_slots_free_ended(struct wsgi_slots *slots);
-
-int wsgi_slots_have(const struct wsgi_slots *slots, enum wsgi_slot_state state);
-
-/* Supervisor. The bell is to be read when it rings. */
-void wsgi_slots_hear(const struct wsgi_slots *slots);
-uint32_t wsgi_slots_next_epoch(struct wsgi_slots *slots);
-void wsgi_slots_set_state(struct wsgi_slots *slots, int index, enum wsgi_slot_state state);
-/* No request of it is waited for; given up ones do not count. */
-int wsgi_slots_idle(const struct wsgi_slots *slots, int index);
-/* Takes permits and seats from dead children, says how many permits; from those that are stopped
- * the permits of requests that have ended. */
-int wsgi_slots_reclaim(struct wsgi_slots *slots);
-int wsgi_slots_is_gone(int32_t pid);
-void wsgi_slots_count(const struct wsgi_slots *slots, struct wsgi_slots_census *census);
 
 #endif

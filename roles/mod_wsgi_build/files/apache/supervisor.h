@@ -8,20 +8,7 @@
 #define WSGI_APACHE_SUPERVISOR_H
 
 #include "httpd.h"
-#include "block.h"
-
-struct wsgi_learned_area;
-
-/* What a supervisor needs from the configuration. */
-struct wsgi_supervisor_settings {
-    server_rec *main_server;
-    const char *socket_prefix; /* absolute; sockets are PREFIX.<parent
-                                  pid>.<generation>.<group>.<slot>.sock */
-    uid_t apache_uid;          /* of the Apache children: owns the sockets, may connect */
-    gid_t apache_gid;
-    struct wsgi_block_server server;   /* what daemons are told about it */
-    struct wsgi_learned_area *learned; /* set by wsgi_supervisor_start() */
-};
+#include "server.h"
 
 /* Parent, before children exist (pre_mpm at a cold start, post_config at a restart; runs once
  * per generation): makes slots, boards, listeners for each group that is not broken (a socket

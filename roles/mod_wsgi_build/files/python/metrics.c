@@ -102,11 +102,6 @@ static struct wsgi_metrics *recorded(void)
     return __atomic_load_n(&wsgi_process.metrics, __ATOMIC_ACQUIRE);
 }
 
-int wsgi_metrics_recording(void)
-{
-    return recorded() != NULL;
-}
-
 static void begin_period(struct period *period)
 {
     struct rusage usage = usage_of(RUSAGE_SELF);

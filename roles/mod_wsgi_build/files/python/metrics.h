@@ -12,8 +12,6 @@ PyObject *wsgi_metrics_process(PyObject *module, PyObject *unused);
 PyObject *wsgi_metrics_request(PyObject *module, PyObject *unused);
 PyObject *wsgi_metrics_server(PyObject *module, PyObject *unused); /* serverscores.c */
 
-/* 1 once somebody wants numbers: times of each request are taken from then on. */
-int wsgi_metrics_recording(void);
 /* Around a request, on its thread, attached or not. Cheap while nothing is recorded. */
 void wsgi_metrics_enter(struct wsgi_run *run);
 void wsgi_metrics_leave(struct wsgi_run *run);

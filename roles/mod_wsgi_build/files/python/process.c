@@ -241,7 +241,6 @@ static int allocate(struct wsgi_settings *settings, const void *block, size_t si
         settings->scope_paths == NULL)
         return -1;
     memcpy(settings->block, block, size);
-    settings->block_size = size;
     return 0;
 }
 

@@ -49,7 +49,6 @@ struct wsgi_scope {
 /* The launch block, decoded. Texts point into `block`, which lives as long as the process. */
 struct wsgi_settings {
     unsigned char *block;
-    size_t block_size;
     const char *group_name; /* "" when embedded */
     int64_t processes;
     int64_t threads;

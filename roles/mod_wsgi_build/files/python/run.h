@@ -150,19 +150,26 @@ PyTypeObject *wsgi_input_make_type(PyObject *module);
 PyObject *wsgi_input_new(struct wsgi_run *run);
 void wsgi_input_end(PyObject *input);
 
-/* output.c */
+/* adapter.c */
 PyTypeObject *wsgi_adapter_make_type(PyObject *module);
 PyObject *wsgi_adapter_new(struct wsgi_run *run);
 void wsgi_adapter_end(PyObject *adapter);
 PyObject *wsgi_adapter_start_response(PyObject *adapter);
+
+/* outputhead.c. Attached; 0, or -1 with an exception. */
+int wsgi_output_begin_head(struct wsgi_run *run, PyObject *status_text, PyObject *headers);
+/* One that is refused leaves the former as it was. */
+int wsgi_output_replace_head(struct wsgi_run *run, PyObject *status_text, PyObject *headers);
+/* The head goes out with Content-Length `length` unless it is negative, there is one, or the status
+ * has none. */
+int wsgi_output_commit(struct wsgi_run *run, int64_t length);
+
+/* output.c */
 /* Sends what the application returned, and calls close() exactly once. 0, or -1: the outcome is
  * filled in. */
 int wsgi_output_result(struct wsgi_run *run, PyObject *result);
 /* Detached: sends what was held. */
 void wsgi_output_held(struct wsgi_run *run);
-/* Attached: the head goes out with Content-Length `length` unless it is negative, there is one,
- * or the status has none. 0, or -1 with an exception. */
-int wsgi_output_commit(struct wsgi_run *run, int64_t length);
 /* Attached; body bytes. 0, or -1 when the client is gone. */
 int wsgi_output_send(struct wsgi_run *run, const void *data, size_t size, unsigned flags);
 

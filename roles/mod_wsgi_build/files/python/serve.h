@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The daemon: main thread (serve.c), workers (worker.c), connections (connection.c). */
+/* The daemon: main thread (serve.c), its supervisor (control.c), workers (worker.c), connections
+ * (connection.c). */
 #ifndef WSGI_PYTHON_SERVE_H
 #define WSGI_PYTHON_SERVE_H
 
@@ -90,6 +91,11 @@ int wsgi_dispatch_end(struct wsgi_daemon *daemon);
 int wsgi_workers_start(struct wsgi_daemon *daemon, int count);
 void wsgi_workers_join(struct wsgi_daemon *daemon);
 
+/* serve.c: what the main thread of any daemon does. */
+void wsgi_daemon_catch_signals(void);
+void wsgi_daemon_tell_stopping(struct wsgi_daemon *daemon);
+
+/* control.c */
 /* Tells the main thread to look. Async-signal-safe. */
 void wsgi_daemon_poke(struct wsgi_daemon *daemon);
 /* Why this process will end, as mod_wsgi.shutdown_reason; what was noted first stays. */
@@ -102,11 +108,6 @@ void wsgi_daemon_refuse(void);
 /* Tells the supervisor something (enum wsgi_control_type); `why` as enum wsgi_why, else 0. */
 void wsgi_daemon_tell(uint32_t type, uint32_t why);
 
-/* What the main thread of any daemon does. */
-void wsgi_daemon_catch_signals(void);
-/* One message of the supervisor. 0: its end is closed. */
-int wsgi_daemon_take_control(struct wsgi_daemon *daemon);
-void wsgi_daemon_tell_stopping(struct wsgi_daemon *daemon);
 struct wsgi_tidings;
 /* The same about a script (wire/note.h). Those of some types come with each request, and are not
  * sent more often than is good for anything: `told` says when one was sent last, or is NULL. -1: it
@@ -118,6 +119,10 @@ int wsgi_daemon_ask(const struct wsgi_tidings *note);
 /* Main thread: waits up to so many milliseconds for a word of the supervisor, and obeys it. 0: none
  * came, or none will come any more. */
 int wsgi_daemon_hear(int milliseconds);
+/* One message of the supervisor. 0: its end is closed. */
+int wsgi_daemon_take_control(struct wsgi_daemon *daemon);
+/* Without a supervisor nobody else sees that httpd is gone, too. */
+void wsgi_daemon_look_after_httpd(struct wsgi_daemon *daemon);
 
 /* title.c */
 void wsgi_title_set(const char *title);

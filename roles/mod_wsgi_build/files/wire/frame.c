@@ -5,7 +5,6 @@
 
 /* What each frame type may carry. A table, so that the decoder has no case of its own. */
 struct frame_rule {
-    const char *name;
     uint32_t low; /* smallest and largest payload */
     uint32_t high;
     uint8_t sender;   /* enum wsgi_end */
@@ -16,21 +15,20 @@ struct frame_rule {
 };
 
 static const struct frame_rule rules[WSGI_FRAME_TYPES] = {
-    [WSGI_FRAME_HELLO] = {"HELLO", WSGI_HELLO_SIZE, WSGI_HELLO_SIZE, WSGI_FROM_FRONT, 0, 0, 0, 0},
-    [WSGI_FRAME_WELCOME] = {"WELCOME", 0, 0, WSGI_FROM_BACK, 0, 1, 0, 0},
-    [WSGI_FRAME_REQUEST] = {"REQUEST", WSGI_REQUEST_PREFIX_SIZE, WSGI_FRAME_REQUEST_MAX,
-                            WSGI_FROM_FRONT, WSGI_FLAG_MORE_BODY | WSGI_FLAG_EXPECT, 1, 1, 0},
-    [WSGI_FRAME_WANT] = {"WANT", 0, 0, WSGI_FROM_BACK, 0, 0, 1, 1},
-    [WSGI_FRAME_BODY] = {"BODY", 0, WSGI_FRAME_BODY_MAX, WSGI_FROM_FRONT,
-                         WSGI_FLAG_FIN | WSGI_FLAG_ABORT, 1, 1, 0},
-    [WSGI_FRAME_HEAD] = {"HEAD", 1, WSGI_FRAME_HEAD_MAX, WSGI_FROM_BACK, 0, 0, 1, 0},
-    [WSGI_FRAME_DATA] = {"DATA", 1, WSGI_FRAME_DATA_MAX, WSGI_FROM_BACK, WSGI_FLAG_FLUSH, 0, 1, 0},
-    [WSGI_FRAME_FILE] = {"FILE", WSGI_FILE_SIZE, WSGI_FILE_SIZE, WSGI_FROM_BACK, WSGI_FLAG_FLUSH, 0,
-                         1, 0},
-    [WSGI_FRAME_LOG] = {"LOG", 0, WSGI_FRAME_LOG_MAX, WSGI_FROM_BACK, 0, 1, 1, 0},
-    [WSGI_FRAME_END] = {"END", 0, WSGI_FRAME_END_MAX, WSGI_FROM_BACK, WSGI_FLAG_TRUNCATED, 0, 1, 0},
-    [WSGI_FRAME_REJECT] = {"REJECT", 0, 0, WSGI_FROM_BACK, 0, 1, 1, 0},
-    [WSGI_FRAME_CANCEL] = {"CANCEL", 0, 0, WSGI_FROM_FRONT, 0, 0, 1, 0},
+    [WSGI_FRAME_HELLO] = {WSGI_HELLO_SIZE, WSGI_HELLO_SIZE, WSGI_FROM_FRONT, 0, 0, 0, 0},
+    [WSGI_FRAME_WELCOME] = {0, 0, WSGI_FROM_BACK, 0, 1, 0, 0},
+    [WSGI_FRAME_REQUEST] = {WSGI_REQUEST_PREFIX_SIZE, WSGI_FRAME_REQUEST_MAX, WSGI_FROM_FRONT,
+                            WSGI_FLAG_MORE_BODY | WSGI_FLAG_EXPECT, 1, 1, 0},
+    [WSGI_FRAME_WANT] = {0, 0, WSGI_FROM_BACK, 0, 0, 1, 1},
+    [WSGI_FRAME_BODY] = {0, WSGI_FRAME_BODY_MAX, WSGI_FROM_FRONT, WSGI_FLAG_FIN | WSGI_FLAG_ABORT,
+                         1, 1, 0},
+    [WSGI_FRAME_HEAD] = {1, WSGI_FRAME_HEAD_MAX, WSGI_FROM_BACK, 0, 0, 1, 0},
+    [WSGI_FRAME_DATA] = {1, WSGI_FRAME_DATA_MAX, WSGI_FROM_BACK, WSGI_FLAG_FLUSH, 0, 1, 0},
+    [WSGI_FRAME_FILE] = {WSGI_FILE_SIZE, WSGI_FILE_SIZE, WSGI_FROM_BACK, WSGI_FLAG_FLUSH, 0, 1, 0},
+    [WSGI_FRAME_LOG] = {0, WSGI_FRAME_LOG_MAX, WSGI_FROM_BACK, 0, 1, 1, 0},
+    [WSGI_FRAME_END] = {0, WSGI_FRAME_END_MAX, WSGI_FROM_BACK, WSGI_FLAG_TRUNCATED, 0, 1, 0},
+    [WSGI_FRAME_REJECT] = {0, 0, WSGI_FROM_BACK, 0, 1, 1, 0},
+    [WSGI_FRAME_CANCEL] = {0, 0, WSGI_FROM_FRONT, 0, 0, 1, 0},
 };
 
 static unsigned char *put(unsigned char *at, const void *value, size_t size)
@@ -105,11 +103,6 @@ const char *wsgi_frame_status_text(enum wsgi_frame_status status)
         return "a frame field that its type does not have";
     }
     return "an unknown fault";
-}
-
-const char *wsgi_frame_type_name(uint8_t type)
-{
-    return type > 0 && type < WSGI_FRAME_TYPES ? rules[type].name : "unknown";
 }
 
 void wsgi_hello_encode(const struct wsgi_hello *hello, unsigned char payload[WSGI_HELLO_SIZE])

@@ -115,7 +115,6 @@ enum wsgi_frame_status wsgi_frame_decode(const unsigned char head[WSGI_FRAME_HEA
 
 /* A few words for a log line: "unknown frame type", ... */
 const char *wsgi_frame_status_text(enum wsgi_frame_status status);
-const char *wsgi_frame_type_name(uint8_t type);
 
 /* Payload of HELLO. */
 #define WSGI_HELLO_SIZE (WSGI_WIRE_MAGIC_SIZE + 4 + 4 + WSGI_WIRE_SECRET_SIZE)

@@ -58,11 +58,10 @@ enum wsgi_control_type {
                                 process is not fit for that script any more, maybe */
     WSGI_CONTROL_SERVE,      /* supervisor: get READY in spite of a script that failed: there is
                                 nobody else */
-    WSGI_CONTROL_KEEP,
-    /* supervisor: the state of a script that the note names cannot be
-       loaded; stay with what you have until the file changes again */
-    WSGI_CONTROL_SCORES /* daemon: asks for a snapshot of httpd's scoreboard. Supervisor: has
-it, as a descriptor (scores.h); without one there is none */
+    WSGI_CONTROL_KEEP,       /* supervisor: the state of a script that the note names cannot be
+                                loaded; stay with what you have until the file changes again */
+    WSGI_CONTROL_SCORES      /* daemon: asks for a snapshot of httpd's scoreboard. Supervisor: has
+                                it, as a descriptor (scores.h); without one there is none */
 };
 struct wsgi_control {
     uint32_t type;
@@ -72,8 +71,7 @@ struct wsgi_control {
 };
 
 /* Exit statuses of a daemon: its end took longer than shutdown-timeout; it has lost the descriptors
- * it serves with. 71 to 74 and 76 are taken, see
- * apache/launch.h. */
+ * it serves with. 71 to 74 and 76 are taken, see apache/launch.h. */
 #define WSGI_EXIT_LATE 70
 #define WSGI_EXIT_LOST 75
 /* And of one whose scripts were not loaded within startup-timeout, before it was ready. */

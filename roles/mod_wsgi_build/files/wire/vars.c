@@ -24,11 +24,6 @@ const char *wsgi_name_text(enum wsgi_name id)
     return names[id].text;
 }
 
-size_t wsgi_name_size(enum wsgi_name id)
-{
-    return names[id].size;
-}
-
 /* Compares as strcmp does, but the key has a length and no end. */
 static int compare(const char *key, size_t size, const struct name *name)
 {

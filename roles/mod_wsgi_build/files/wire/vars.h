@@ -210,6 +210,5 @@ int wsgi_var_number(const struct wsgi_var *var, int64_t *number);
 enum wsgi_name wsgi_name_find(const char *name, size_t size);
 /* Text of a known id, 1 .. WSGI_NAME_COUNT-1. */
 const char *wsgi_name_text(enum wsgi_name id);
-size_t wsgi_name_size(enum wsgi_name id);
 
 #endif

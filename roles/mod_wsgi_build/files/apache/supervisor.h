@@ -7,6 +7,8 @@
 #ifndef WSGI_APACHE_SUPERVISOR_H
 #define WSGI_APACHE_SUPERVISOR_H
 
+#include <sys/resource.h>
+
 #include "httpd.h"
 #include "block.h"
 
@@ -20,7 +22,8 @@ struct wsgi_supervisor_settings {
     uid_t apache_uid;          /* of the Apache children: owns the sockets, may connect */
     gid_t apache_gid;
     struct wsgi_block_server server;   /* what daemons are told about it */
-    struct wsgi_learned_area *learned; /* set by wsgi_supervisor_start() */
+    struct wsgi_learned_area *learned; /* set by wsgi_supervisor_start(), as the next one */
+    struct rlimit descriptors;         /* that the server was started with */
 };
 
 /* Parent, before children exist (pre_mpm at a cold start, post_config at a restart; runs once
@@ -30,6 +33,9 @@ struct wsgi_supervisor_settings {
 apr_status_t wsgi_supervisor_start(apr_pool_t *pconf, server_rec *main_server,
                                    const apr_array_header_t *groups,
                                    const struct wsgi_supervisor_settings *settings);
+
+/* Parent, now and then: forks a supervisor when that could not be done before. */
+void wsgi_supervisor_monitor(void);
 
 /* Parent: 1 when that has been done for this generation. */
 int wsgi_supervisor_is_started(void);

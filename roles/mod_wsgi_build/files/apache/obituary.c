@@ -78,7 +78,11 @@ const char *wsgi_obituary_name(apr_pool_t *pool, const struct wsgi_group *group,
 {
     const struct wsgi_slot_shared *slot = group->slots->slot[index].shared;
     int pid = atomic_load(&slot->epoch) == epoch ? (int)atomic_load(&slot->pid) : 0;
+    char words[WSGI_SLOT_END_MAX];
 
+    if (pid <= 0) { /* it has ended: then its record has it, unless another one has ended since */
+        pid = read_record(&slot->end, epoch, words, sizeof(words));
+    }
     return pid > 0 ? apr_psprintf(pool, "daemon process %d of group '%s'", pid, group->name)
                    : apr_psprintf(pool, "a daemon process of group '%s'", group->name);
 }

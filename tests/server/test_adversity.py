@@ -15,7 +15,7 @@ import pytest
 
 from harness import Layout, Server, sanitizers, wait_until
 from harness.calls import GLOBAL, Call, entered, one_group
-from harness.processes import PROC, children_of, descriptors
+from harness.processes import PROC, children_of, descriptors, is_alive
 from harness.restarts import supervisors
 
 USUAL = 1024  # descriptors
@@ -188,10 +188,15 @@ def test_supervisor_is_killed_at_the_stop(new_server: Any) -> None:
     server = new_server(configure).start()
     assert server.get("/").status == 200
     (keeper,) = supervisors(server)
+    daemons = children_of(keeper)
     os.kill(keeper, signal.SIGSTOP)
     server.signal(signal.SIGTERM)
     server.expect(rf"the supervisor {keeper} did not end in time, it is killed")
-    server.stop()
+    assert server.process
+    server.process.wait(30)
+    server.process = None
+    wait_until(lambda: not any(is_alive(pid) for pid in daemons), "the daemons are gone, too")
+    assert list(server.layout.runtime.iterdir()) == []
 
 
 def test_supervisor_hangs(new_server: Any) -> None:

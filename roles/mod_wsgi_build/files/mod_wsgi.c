@@ -17,6 +17,7 @@
 #include "http_config.h"
 #include "http_protocol.h"
 #include "http_request.h"
+#include "mpm_common.h"
 
 /* Where a directive may stand. */
 #define CONTEXT_G RSRC_CONF                  /* the setter refuses virtual hosts */
@@ -48,6 +49,7 @@ static void register_hooks(apr_pool_t *pool)
     ap_hook_post_config(wsgi_start_tokens, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(wsgi_start_generation, NULL, NULL, APR_HOOK_REALLY_LAST);
     ap_hook_pre_mpm(wsgi_start_first_generation, NULL, NULL, APR_HOOK_REALLY_LAST);
+    ap_hook_monitor(wsgi_start_monitor, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(wsgi_start_child, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_translate_name(wsgi_route_translate, before_us, after_us, APR_HOOK_MIDDLE);
     ap_hook_handler(wsgi_handler, NULL, NULL, APR_HOOK_MIDDLE);

@@ -28,7 +28,9 @@ struct errand {
     struct wsgi_visit visit; /* of the waiting room; its place in the line is kept */
     int refusals;            /* processes that did not take the request */
     apr_time_t begin;
-    apr_time_t nobody_since; /* 0: the last look found a ready process */
+    apr_interval_time_t older; /* what httpd has had it for before that */
+    apr_time_t refused_since;  /* 0: no process has refused it */
+    apr_time_t nobody_since;   /* 0: the last look found a ready process */
     const char *last_trouble;
 };
 
@@ -118,7 +120,7 @@ static int all_busy(struct errand *errand, apr_interval_time_t limit)
 
 static int waited_too_long(struct errand *errand, apr_interval_time_t age)
 {
-    long waited = (long)apr_time_as_msec(apr_time_now() - errand->begin);
+    long waited = (long)apr_time_as_msec(wsgi_clock_now() - errand->begin);
 
     return fail(errand, HTTP_GATEWAY_TIME_OUT, WSGI_CODE_QUEUE_TIMEOUT,
                 "queue-timeout (%d s) is over, the request is %ld.%03ld s old and has waited "
@@ -194,22 +196,29 @@ static int nobody_for_too_long(struct errand *errand, apr_time_t now)
     return now - errand->nobody_since >= limit && nobody_there(errand, limit) < 0;
 }
 
+static int is_refused_by_all(const struct errand *errand)
+{
+    return errand->refusals >= errand->group->slots->count;
+}
+
 /* 1 when the wait is over, and lost. */
 static int out_of_patience(struct errand *errand)
 {
     struct wsgi_slots *slots = errand->group->slots;
     apr_interval_time_t limit = wsgi_clock_socket(errand->group, errand->r);
-    apr_time_t now = apr_time_now();
+    apr_time_t now = wsgi_clock_now();
     apr_interval_time_t age;
 
-    if (wsgi_clock_queued_too_long(errand->group, errand->r, errand->begin, &age)) {
+    if (wsgi_clock_queued_too_long(errand->group, errand->begin, errand->older, &age)) {
         return waited_too_long(errand, age) < 0;
     }
     if (wsgi_slots_have(slots, WSGI_SLOT_READY)) {
         if (errand->visit.avoid < 0) {
             errand->nobody_since = 0;
         }
-        return now - errand->begin > limit && all_busy(errand, limit) < 0;
+        return now - errand->begin > limit &&
+               (is_refused_by_all(errand) ? nobody_there(errand, limit) : all_busy(errand, limit)) <
+                   0;
     }
     if (nobody_for_too_long(errand, now)) {
         return 1;
@@ -265,18 +274,41 @@ static int wait_for_permit(struct errand *errand)
     return answer == WSGI_ROOM_SERVED ? 0 : no_room(errand, is_ready);
 }
 
+/* 0, or -1 with the outcome: all processes refuse it, as they do when their script has changed, and
+ * the supervisor, which is to replace them, does not get to it. No faster than that, then, and not
+ * for longer than for a process that is on its way. */
+static int wait_after_refusals(struct errand *errand)
+{
+    apr_interval_time_t limit = wsgi_clock_socket(errand->group, errand->r);
+
+    if (!is_refused_by_all(errand)) {
+        return 0;
+    }
+    if (wsgi_client_left(errand->r)) {
+        return left_the_queue(errand);
+    }
+    if (wsgi_clock_now() - errand->refused_since >= limit) {
+        return nobody_there(errand, limit);
+    }
+    apr_sleep(apr_time_from_msec(WSGI_AVOID_PAUSE));
+    return 0;
+}
+
 static int get_permit(struct errand *errand)
 {
     struct wsgi_slots *slots = errand->group->slots;
     apr_interval_time_t age;
 
+    if (wait_after_refusals(errand) < 0) {
+        return -1;
+    }
     if ((!wsgi_room_is_empty(slots) ||
          wsgi_slots_take(slots, errand->visit.avoid, (int32_t)slots->self, &errand->permit) !=
              WSGI_TAKE_OK) &&
         wait_for_permit(errand) < 0) {
         return -1;
     }
-    if (wsgi_clock_queued_too_long(errand->group, errand->r, errand->begin, &age)) {
+    if (wsgi_clock_queued_too_long(errand->group, errand->begin, errand->older, &age)) {
         wsgi_slots_release(slots, &errand->permit);
         return waited_too_long(errand, age);
     }
@@ -291,7 +323,10 @@ static void try_elsewhere(struct errand *errand, const char *why)
     errand->refusals++;
     errand->last_trouble = why;
     if (!errand->nobody_since) {
-        errand->nobody_since = apr_time_now();
+        errand->nobody_since = wsgi_clock_now();
+    }
+    if (!errand->refused_since) {
+        errand->refused_since = wsgi_clock_now();
     }
     ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, errand->r,
                   "daemon group '%s': slot %d did not take the request (%s), trying again",
@@ -321,7 +356,7 @@ static void begin_relay(struct errand *errand, struct wsgi_relay *relay,
     relay->connection = connection;
     relay->slot = errand->permit.slot;
     relay->refusals = errand->refusals;
-    relay->given = apr_time_now();
+    relay->given = wsgi_clock_now();
     relay->queued = relay->given - errand->begin;
     wsgi_slots_note(slots, &errand->permit, connection->epoch, connection->index,
                     connection->sequence + 1);
@@ -376,7 +411,7 @@ static void run_errand(struct errand *errand, const struct wsgi_relay *request)
         struct wsgi_relay relay = *request;
 
         if (get_permit(errand) < 0) {
-            wsgi_clock_note(errand->r, apr_time_now() - errand->begin, 0);
+            wsgi_clock_note(errand->r, wsgi_clock_now() - errand->begin, 0);
             return;
         }
         again = try_slot(errand, &relay);
@@ -447,7 +482,8 @@ void wsgi_client_run(const struct wsgi_group *group, request_rec *r, const unsig
                             .group = group,
                             .outcome = outcome,
                             .visit = {.client = client_of(r), .avoid = -1},
-                            .begin = apr_time_now()};
+                            .begin = wsgi_clock_now(),
+                            .older = wsgi_clock_age(r)};
 
     memset(outcome, 0, sizeof(*outcome));
     if (!can_be_run(group, vars_size, outcome)) {

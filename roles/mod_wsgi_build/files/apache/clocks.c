@@ -1,11 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "clocks.h"
 
+#include <time.h>
+
 #include "apr_strings.h"
 #include "http_core.h"
 
 #define NOTE_QUEUE "wsgi-queue"
 #define NOTE_PROCESS "wsgi-process"
+
+apr_time_t wsgi_clock_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return apr_time_from_sec(now.tv_sec) + now.tv_nsec / 1000;
+}
+
+apr_interval_time_t wsgi_clock_age(const request_rec *r)
+{
+    apr_interval_time_t age = apr_time_now() - r->request_time;
+
+    return r->main == NULL && r->prev == NULL && age > 0 ? age : 0;
+}
 
 apr_interval_time_t wsgi_clock_socket(const struct wsgi_group *group, const request_rec *r)
 {
@@ -13,12 +30,10 @@ apr_interval_time_t wsgi_clock_socket(const struct wsgi_group *group, const requ
                                      : r->server->timeout;
 }
 
-int wsgi_clock_queued_too_long(const struct wsgi_group *group, const request_rec *r,
-                               apr_time_t begin, apr_interval_time_t *age)
+int wsgi_clock_queued_too_long(const struct wsgi_group *group, apr_time_t begin,
+                               apr_interval_time_t older, apr_interval_time_t *age)
 {
-    apr_time_t since = r->main != NULL || r->prev != NULL ? begin : r->request_time;
-
-    *age = apr_time_now() - since;
+    *age = older + (wsgi_clock_now() - begin);
     return group->queue_timeout > 0 && *age > apr_time_from_sec(group->queue_timeout);
 }
 

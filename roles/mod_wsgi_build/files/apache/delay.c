@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "delay.h"
 
+#include "clocks.h"
 #include "failure.h"
 #include "responsefile.h"
 
@@ -30,12 +31,12 @@ enum wsgi_step wsgi_delay_flush(struct wsgi_relay *x)
     return wsgi_response_flush(x->response) < 0 ? wsgi_failure_output(x) : WSGI_STEP_ON;
 }
 
-/* Microseconds; none when the clock was set back. */
+/* Microseconds. */
 static apr_time_t left_until_flush(const struct wsgi_relay *x)
 {
-    apr_time_t left = x->flush_at - apr_time_now();
+    apr_time_t left = x->flush_at - wsgi_clock_now();
 
-    return left > 0 && left <= apr_time_from_msec(x->group->response_flush_delay) ? left : 0;
+    return left > 0 ? left : 0;
 }
 
 int wsgi_delay_is_over(const struct wsgi_relay *x)

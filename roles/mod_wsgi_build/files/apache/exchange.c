@@ -25,7 +25,7 @@ int wsgi_exchange_is_overdue(struct wsgi_relay *x, apr_interval_time_t grace)
     if (!limit) {
         return 0;
     }
-    now = apr_time_now();
+    now = wsgi_clock_now();
     if (!x->is_called) {
         x->is_called = x->head_seen ||
                        wsgi_board_called(x->group->slots->slot[x->slot].board, connection->epoch,

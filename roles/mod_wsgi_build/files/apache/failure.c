@@ -22,7 +22,7 @@ static const char *daemon_end(const struct wsgi_relay *x)
 /* Without the query, which may hold what is not for a log. */
 enum wsgi_step wsgi_failure_overdue(struct wsgi_relay *x)
 {
-    long age = (long)apr_time_as_msec(apr_time_now() - x->given);
+    long age = (long)apr_time_as_msec(wsgi_clock_now() - x->given);
     long queued = (long)apr_time_as_msec(x->queued);
 
     wsgi_exchange_cancel(x);

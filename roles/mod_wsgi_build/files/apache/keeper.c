@@ -16,6 +16,7 @@
 #include "ap_listen.h"
 #include "apr_strings.h"
 #include "command.h"
+#include "descriptors.h"
 #include "log.h"
 #include "minder.h"
 
@@ -442,6 +443,9 @@ void wsgi_keeper_run(const struct wsgi_keeper_task *task)
 {
     struct keeper keeper = {.task = task, .control = task->control, .life = task->life};
     apr_time_t now = wsgi_minder_clock();
+    struct rlimit before;
+
+    wsgi_descriptors_raise(&before);
 
     keeper.signals = open_signals();
     if (keeper.signals < 0) {

@@ -17,6 +17,7 @@
 
 #include "block.h"
 #include "config.h"
+#include "descriptors.h"
 #include "environment.h"
 #include "identity.h"
 #include "log.h"
@@ -389,6 +390,7 @@ static void __attribute__((noreturn)) become_daemon(const struct wsgi_launch *la
 
     reset_signals();
     arrange_descriptors(launch, block);
+    wsgi_descriptors_restore(&launch->settings->descriptors);
     wsgi_identity_set_priority(launch);
     correct_environment(launch, is_root); /* env-file= is root's to read */
     if (is_root) {

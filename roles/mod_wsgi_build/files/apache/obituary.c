@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "apr_strings.h"
+#include "clocks.h"
 
 /* ms for the supervisor to see how a process ended. A process closes its connections shortly before
  * its end can be seen, or else lives on. */
@@ -54,12 +55,12 @@ static int await_record(struct wsgi_slots *slots, int index, uint32_t epoch, int
                         char *text, size_t size)
 {
     struct wsgi_slot_end *end = &slots->slot[index].shared->end;
-    apr_time_t begin = apr_time_now();
+    apr_time_t begin = wsgi_clock_now();
 
     for (;;) {
         uint32_t seen = atomic_load(&end->epoch);
         int pid = read_record(end, epoch, text, size);
-        apr_time_t passed = apr_time_as_msec(apr_time_now() - begin);
+        apr_time_t passed = apr_time_as_msec(wsgi_clock_now() - begin);
         long left = milliseconds - (long)passed;
         struct timespec timeout = {.tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000L};
 
@@ -77,7 +78,11 @@ const char *wsgi_obituary_name(apr_pool_t *pool, const struct wsgi_group *group,
 {
     const struct wsgi_slot_shared *slot = group->slots->slot[index].shared;
     int pid = atomic_load(&slot->epoch) == epoch ? (int)atomic_load(&slot->pid) : 0;
+    char words[WSGI_SLOT_END_MAX];
 
+    if (pid <= 0) { /* it has ended: then its record has it, unless another one has ended since */
+        pid = read_record(&slot->end, epoch, words, sizeof(words));
+    }
     return pid > 0 ? apr_psprintf(pool, "daemon process %d of group '%s'", pid, group->name)
                    : apr_psprintf(pool, "a daemon process of group '%s'", group->name);
 }

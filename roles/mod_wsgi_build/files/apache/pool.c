@@ -15,6 +15,7 @@
 
 #include "ap_mpm.h"
 #include "apr_strings.h"
+#include "clocks.h"
 
 #define WSGI_IDLE_LIMIT apr_time_from_sec(60) /* an idle connection is closed after it */
 #define WSGI_IDLE_TRUST apr_time_from_sec(1)  /* up to it, no look whether it is still open */
@@ -99,7 +100,7 @@ static int still_good(const struct wsgi_connection *connection, uint32_t epoch)
     if (connection->epoch != epoch || connection->sequence == UINT32_MAX) {
         return 0;
     }
-    if (apr_time_now() - connection->idle_since < WSGI_IDLE_TRUST) {
+    if (wsgi_clock_now() - connection->idle_since < WSGI_IDLE_TRUST) {
         return 1;
     }
     return recv(connection->channel.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
@@ -210,7 +211,7 @@ void wsgi_pool_put(const struct wsgi_slots *slots, int index, struct wsgi_connec
 {
     const struct wsgi_slot *slot = &slots->slot[index];
     uint32_t epoch = atomic_load(&slot->shared->epoch);
-    apr_time_t now = apr_time_now();
+    apr_time_t now = wsgi_clock_now();
 
     if (connection->epoch != epoch || wsgi_channel_buffered(&connection->channel) ||
         connection->channel.passed >= 0 || atomic_load(&slot->shared->state) != WSGI_SLOT_READY) {
@@ -342,12 +343,12 @@ static enum wsgi_io await_frame(const struct wsgi_slots *slots, const struct wsg
 {
     struct wsgi_channel *channel = &connection->channel;
     struct pollfd look = {.fd = channel->fd, .events = POLLIN};
-    apr_time_t begin = apr_time_now();
+    apr_time_t begin = wsgi_clock_now();
     enum wsgi_io answer = WSGI_IO_AGAIN;
     apr_interval_time_t limit =
         slots->connect_timeout > WSGI_WELCOME_LEAST ? slots->connect_timeout : WSGI_WELCOME_LEAST;
 
-    while (answer == WSGI_IO_AGAIN && apr_time_now() - begin < limit) {
+    while (answer == WSGI_IO_AGAIN && wsgi_clock_now() - begin < limit) {
         if (poll(&look, 1, WSGI_WELCOME_SLICE) > 0) {
             answer = wsgi_channel_fill(channel, WSGI_FRAME_HEAD_SIZE, 0);
             if (answer == WSGI_IO_OK) {

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "clocks.h"
 #include "delay.h"
 #include "failure.h"
 #include "log.h"
@@ -247,7 +248,7 @@ enum wsgi_step wsgi_receiver_fill(struct wsgi_relay *x, int wait)
     }
     switch (answer) {
     case WSGI_IO_OK:
-        x->progress = apr_time_now();
+        x->progress = wsgi_clock_now();
         return WSGI_STEP_ON;
     case WSGI_IO_AGAIN:
         return WSGI_STEP_DRY;

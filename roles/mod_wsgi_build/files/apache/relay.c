@@ -31,7 +31,7 @@ static enum wsgi_step check_clock(struct wsgi_relay *x)
 {
     int is_clients = is_clients_turn(x);
 
-    if (apr_time_now() - x->progress <=
+    if (wsgi_clock_now() - x->progress <=
         (is_clients ? x->r->server->timeout : wsgi_clock_socket(x->group, x->r))) {
         return WSGI_STEP_DRY;
     }
@@ -39,7 +39,7 @@ static enum wsgi_step check_clock(struct wsgi_relay *x)
         return wsgi_failure_timed_out(x);
     }
     wsgi_body_fail(x->upload->body, ETIMEDOUT);
-    x->progress = apr_time_now();
+    x->progress = wsgi_clock_now();
     return WSGI_STEP_DRY;
 }
 
@@ -119,7 +119,7 @@ static enum wsgi_step pump(struct wsgi_relay *x)
     }
     step = wsgi_receiver_take(x);
     if (step == WSGI_STEP_DRY) {
-        x->progress = apr_time_now(); /* the client may have been slow to take it */
+        x->progress = wsgi_clock_now(); /* the client may have been slow to take it */
         step = WSGI_STEP_ON;
     }
     return step;

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "clocks.h"
 #include "failure.h"
 
 static void out_add(struct wsgi_relay *x, const void *data, size_t size)
@@ -90,7 +91,7 @@ static enum wsgi_step refill(struct wsgi_relay *x, int *complete)
         return wsgi_failure_client_left(x);
     }
     x->blind_wait = 0;
-    x->progress = apr_time_now();
+    x->progress = wsgi_clock_now();
     if (got < 0) {
         put_abort(x);
     }
@@ -126,7 +127,7 @@ static enum wsgi_step send_some(struct wsgi_relay *x)
 {
     switch (wsgi_channel_send(&x->connection->channel, x->out, &x->out_count)) {
     case WSGI_IO_OK:
-        x->progress = apr_time_now();
+        x->progress = wsgi_clock_now();
         return WSGI_STEP_ON;
     case WSGI_IO_AGAIN:
         return WSGI_STEP_DRY;

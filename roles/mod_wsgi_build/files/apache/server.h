@@ -3,6 +3,8 @@
 #ifndef WSGI_APACHE_SERVER_H
 #define WSGI_APACHE_SERVER_H
 
+#include <sys/resource.h>
+
 #include "httpd.h"
 #include "block.h"
 
@@ -15,7 +17,8 @@ struct wsgi_supervisor_settings {
     uid_t apache_uid;          /* of the Apache children: owns the sockets, may connect */
     gid_t apache_gid;
     struct wsgi_block_server server;   /* what daemons are told about it */
-    struct wsgi_learned_area *learned; /* set by wsgi_supervisor_start() */
+    struct wsgi_learned_area *learned; /* set by wsgi_supervisor_start(), as the next one */
+    struct rlimit descriptors;         /* that the server was started with */
 };
 
 #endif

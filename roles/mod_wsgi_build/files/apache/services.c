@@ -83,8 +83,8 @@ static int is_past_hope(const struct wsgi_minder *minder, int place, apr_time_t 
 {
     int limit = minder->group->shutdown_timeout;
 
-    return limit > 0 &&
-           now - minder->places[place].waits_since > apr_time_from_sec(limit + PATIENCE);
+    return limit > 0 && now - minder->places[place].waits_since >
+                            apr_time_from_sec(limit) + apr_time_from_sec(PATIENCE);
 }
 
 int wsgi_service_take_turn(struct wsgi_minder *minder, int place, apr_time_t now, int *turn)

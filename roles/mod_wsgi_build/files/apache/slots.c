@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "apr_strings.h"
+#include "descriptors.h"
 
 #define WSGI_CELL_LINE (64 / sizeof(struct wsgi_cell)) /* cells in a cache line */
 #define WSGI_SPARE_MIN 3 /* slots beyond those of the live processes */
@@ -180,13 +181,35 @@ static int seats_for(int limit)
     return limit + limit / 4 + 16;
 }
 
+static int count_slots(const struct wsgi_group *group)
+{
+    return group->processes +
+           (group->processes > WSGI_SPARE_MIN ? group->processes : WSGI_SPARE_MIN);
+}
+
+/* Bell, listeners, boards; control socket and log pipe of each process. */
+long wsgi_slots_descriptors(const struct wsgi_group *group)
+{
+    return 1 + 4L * count_slots(group);
+}
+
+void wsgi_slots_move(struct wsgi_slots *slots, const struct rlimit *before)
+{
+    int i;
+
+    slots->bell = wsgi_descriptors_move(slots->bell, before);
+    for (i = 0; i < slots->count; i++) {
+        slots->slot[i].listener = wsgi_descriptors_move(slots->slot[i].listener, before);
+        slots->slot[i].board_fd = wsgi_descriptors_move(slots->slot[i].board_fd, before);
+    }
+}
+
 static struct wsgi_slots *make_empty(apr_pool_t *pool, const struct wsgi_group *group)
 {
     struct wsgi_slots *slots = apr_pcalloc(pool, sizeof(*slots));
     int i;
 
-    slots->count =
-        group->processes + (group->processes > WSGI_SPARE_MIN ? group->processes : WSGI_SPARE_MIN);
+    slots->count = count_slots(group);
     slots->bell = -1;
     slots->threads = group->threads;
     /* The system lets one wait where listen() was told 0. */

@@ -118,6 +118,10 @@ struct wsgi_slots *wsgi_slots_create(apr_pool_t *pool, const struct wsgi_group *
                                      int generation,
                                      const struct wsgi_supervisor_settings *settings,
                                      const char **error);
+/* How many descriptors that needs, with those of the processes. */
+long wsgi_slots_descriptors(const struct wsgi_group *group);
+/* Its descriptors get numbers that nobody else needs (descriptors.h). */
+void wsgi_slots_move(struct wsgi_slots *slots, const struct rlimit *before);
 /* What the sockets of one generation begin with, "PREFIX.PID.GENERATION", and what they end in:
  * ".GROUP.SLOT" and the suffix follow. Behind a long prefix the numbers are to base 36 and there
  * is no suffix, so that any prefix which mod_wsgi 6 can use fits here, too. */

@@ -68,16 +68,16 @@ static int remove_if_stale(const char *path)
 }
 
 /* What glob() would read as a pattern is meant literally. */
-static const char *pattern_of(apr_pool_t *pool, const char *prefix)
+const char *wsgi_stale_pattern(apr_pool_t *pool, const char *begin)
 {
-    char *made = apr_palloc(pool, 2 * strlen(prefix) + sizeof(".*"));
+    char *made = apr_palloc(pool, 2 * strlen(begin) + sizeof(".*"));
     char *to = made;
 
-    for (; *prefix; prefix++) {
-        if (strchr("*?[\\", *prefix)) {
+    for (; *begin; begin++) {
+        if (strchr("*?[\\", *begin)) {
             *to++ = '\\';
         }
-        *to++ = *prefix;
+        *to++ = *begin;
     }
     memcpy(to, ".*", sizeof(".*"));
     return made;
@@ -90,7 +90,7 @@ void wsgi_stale_remove(apr_pool_t *pool, server_rec *main_server, const char *pr
     glob_t found;
     size_t i;
 
-    if (glob(pattern_of(pool, prefix), GLOB_NOSORT, NULL, &found) != 0) {
+    if (glob(wsgi_stale_pattern(pool, prefix), GLOB_NOSORT, NULL, &found) != 0) {
         return;
     }
     for (i = 0; i < found.gl_pathc; i++) {

@@ -102,6 +102,14 @@ int wsgi_start_first_generation(apr_pool_t *pool, ap_scoreboard_e kind)
     return OK;
 }
 
+int wsgi_start_monitor(apr_pool_t *pool, server_rec *main_server)
+{
+    (void)pool;
+    (void)main_server;
+    wsgi_supervisor_monitor();
+    return DECLINED;
+}
+
 void wsgi_start_child(apr_pool_t *pchild, server_rec *main_server)
 {
     const struct wsgi_settings *settings = wsgi_config_settings(main_server);

@@ -14,6 +14,8 @@ int wsgi_start_tokens(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
 int wsgi_start_generation(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                           server_rec *main_server);
 int wsgi_start_first_generation(apr_pool_t *pool, ap_scoreboard_e kind);
+/* monitor: the parent, every few seconds */
+int wsgi_start_monitor(apr_pool_t *pool, server_rec *main_server);
 /* child_init */
 void wsgi_start_child(apr_pool_t *pchild, server_rec *main_server);
 

@@ -13,6 +13,8 @@
 #include "ap_mpm.h"
 #include "apr_strings.h"
 #include "apr_thread_proc.h"
+#include "clocks.h"
+#include "descriptors.h"
 #include "http_config.h"
 #include "http_core.h"
 #include "keeper.h"
@@ -64,7 +66,8 @@ struct parent {
     int life[2];
     pid_t pid; /* of the supervisor, 0: none */
     apr_time_t born;
-    int failures; /* early deaths in a row */
+    int failures;  /* early deaths in a row */
+    int is_wanted; /* there is none because none could be forked */
 };
 
 static struct parent *parent; /* the one process struct of this side */
@@ -129,8 +132,8 @@ static void remove_sockets(const char *prefix, int generation)
     if (apr_pool_create(&pool, NULL) != APR_SUCCESS) {
         return;
     }
-    pattern = apr_pstrcat(pool, wsgi_slots_socket_stem(pool, prefix, (long)getpid(), generation),
-                          ".*", NULL);
+    pattern =
+        wsgi_stale_pattern(pool, wsgi_slots_socket_stem(pool, prefix, (long)getpid(), generation));
     if (glob(pattern, GLOB_NOSORT, NULL, &found) == 0) {
         for (i = 0; i < found.gl_pathc; i++) {
             unlink(found.gl_pathv[i]);
@@ -187,9 +190,23 @@ static apr_status_t fork_supervisor(struct parent *p, unsigned delay)
         become_supervisor(p, delay);
     }
     p->pid = pid;
-    p->born = apr_time_now();
+    p->born = wsgi_clock_now();
     watch_child(p, pid, p->generation, 0);
     return APR_SUCCESS;
+}
+
+/* What is short now may be there in a while, and without a supervisor the daemons are lost: the
+ * ones that there are end a little later than a minute after theirs. */
+static void begin_supervisor(struct parent *p, unsigned delay)
+{
+    apr_status_t result = fork_supervisor(p, delay);
+
+    p->is_wanted = result != APR_SUCCESS;
+    if (p->is_wanted) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, result, p->main_server,
+                     "cannot start a supervisor of the daemon processes: it is tried again every "
+                     "few seconds; without one no daemon process is started");
+    }
 }
 
 static int server_is_stopping(void)
@@ -211,10 +228,9 @@ static void describe(char *text, size_t size, int status)
 
 static void supervisor_ended(int status)
 {
-    apr_time_t age = apr_time_now() - parent->born;
+    apr_time_t age = wsgi_clock_now() - parent->born;
     pid_t pid = parent->pid;
     unsigned delay = 0;
-    apr_status_t result;
     char how[128];
 
     parent->pid = 0;
@@ -229,12 +245,18 @@ static void supervisor_ended(int status)
     ap_log_error(APLOG_MARK, APLOG_ERR, 0, parent->main_server,
                  "the supervisor %d of the daemon processes %s, another one takes over%s", (int)pid,
                  how, delay ? " after a pause" : "");
-    result = fork_supervisor(parent, delay);
-    if (result != APR_SUCCESS) {
-        ap_log_error(APLOG_MARK, APLOG_CRIT, result, parent->main_server,
-                     "cannot start a supervisor: daemon processes are not replaced any more until "
-                     "the server is restarted");
+    begin_supervisor(parent, delay);
+}
+
+void wsgi_supervisor_monitor(void)
+{
+    if (!parent || parent->self != getpid() || !parent->is_wanted || server_is_stopping() ||
+        fork_supervisor(parent, 0) != APR_SUCCESS) {
+        return;
     }
+    parent->is_wanted = 0;
+    ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, parent->main_server,
+                 "the supervisor %d of the daemon processes could be started", (int)parent->pid);
 }
 
 static void unwatch(struct watched *watched)
@@ -307,7 +329,7 @@ static void await_end(struct parent *p, pid_t pid, apr_time_t deadline)
         if (result == pid || (result < 0 && errno != EINTR)) {
             return;
         }
-        if (deadline && apr_time_now() > deadline) {
+        if (deadline && wsgi_clock_now() > deadline) {
             ap_log_error(APLOG_MARK, APLOG_WARNING, 0, p->main_server,
                          "the supervisor %d did not end in time, it is killed", (int)pid);
             if (kill(pid, SIGKILL) == 0) {
@@ -331,8 +353,9 @@ static void say(const struct parent *p, char byte)
 static void stop_all(struct parent *p)
 {
     int limit = longest_shutdown(p->groups);
-    apr_time_t deadline =
-        limit < 0 ? 0 : apr_time_now() + apr_time_from_sec(limit + WSGI_STOP_GRACE);
+    apr_time_t deadline = limit < 0 ? 0
+                                    : wsgi_clock_now() + apr_time_from_sec(limit) +
+                                          apr_time_from_sec(WSGI_STOP_GRACE);
     int i;
 
     say(p, WSGI_CONTROL_END);
@@ -352,6 +375,7 @@ static void stop_all(struct parent *p)
             wsgi_slots_unlink(group->slots); /* the supervisor did it, unless it was killed */
         }
     }
+    remove_sockets(p->settings->socket_prefix, p->generation); /* its own one, for commands */
 }
 
 static void retire(struct parent *p)
@@ -420,7 +444,20 @@ static apr_status_t end_generation(void *data)
 
 /* ---- the begin of one ---------------------------------------------------- */
 
-static int make_all_slots(struct parent *p)
+/* The groups would take so much of what a process may have open that not enough was left for logs,
+ * files and connections. */
+static int are_many(const struct parent *p, const struct rlimit *limit)
+{
+    long needed = 0;
+    int i;
+
+    for (i = 0; i < p->groups->nelts; i++) {
+        needed += wsgi_slots_descriptors(APR_ARRAY_IDX(p->groups, i, const struct wsgi_group *));
+    }
+    return (rlim_t)needed > limit->rlim_cur / 4;
+}
+
+static int make_slots_of_all(struct parent *p, int are_moved)
 {
     int made = 0;
     int i;
@@ -434,6 +471,9 @@ static int make_all_slots(struct parent *p)
         }
         group->slots = wsgi_slots_create(p->pconf, group, p->generation, p->settings, &error);
         if (group->slots) {
+            if (are_moved) {
+                wsgi_slots_move(group->slots, &p->settings->descriptors);
+            }
             made++;
             continue;
         }
@@ -443,6 +483,17 @@ static int make_all_slots(struct parent *p)
                      group->where ? group->where : "?", error);
         wsgi_log_pointer(p->main_server, group->server, group->name);
     }
+    return made;
+}
+
+static int make_all_slots(struct parent *p)
+{
+    struct rlimit *limit = &p->settings->descriptors;
+    int made;
+
+    wsgi_descriptors_raise(limit);
+    made = make_slots_of_all(p, are_many(p, limit));
+    wsgi_descriptors_restore(limit);
     return made;
 }
 
@@ -485,7 +536,7 @@ apr_status_t wsgi_supervisor_start(apr_pool_t *pconf, server_rec *main_server,
                                    const struct wsgi_supervisor_settings *settings)
 {
     struct parent *p = make_parent(pconf, main_server, groups, settings);
-    apr_status_t result;
+    apr_status_t result = APR_SUCCESS;
     int i;
 
     for (i = 0; i < p->retained->count; i++) {
@@ -498,20 +549,20 @@ apr_status_t wsgi_supervisor_start(apr_pool_t *pconf, server_rec *main_server,
     }
     wsgi_services_prepare();
     if (make_all_slots(p) > 0) {
-        result = make_pipes(p) < 0 ? errno : fork_supervisor(p, 0);
-        if (result != APR_SUCCESS) {
-            ap_log_error(APLOG_MARK, APLOG_CRIT, result, main_server,
-                         "cannot start the supervisor of the daemon processes");
+        if (make_pipes(p) < 0) {
+            result = errno;
             remove_sockets(settings->socket_prefix, p->generation);
             close_pair(p->control);
             close_pair(p->life);
             close_slots(p, 1);
-            parent = NULL;
-            return result;
+        } else {
+            begin_supervisor(p, 0);
         }
     }
+    /* Also without a supervisor of its own it is told of the ends of the former ones: a pid that is
+     * remembered for too long is somebody else's one day. */
     apr_pool_cleanup_register(pconf, p, end_generation, apr_pool_cleanup_null);
-    return APR_SUCCESS;
+    return result;
 }
 
 void wsgi_supervisor_child_init(apr_pool_t *pchild)

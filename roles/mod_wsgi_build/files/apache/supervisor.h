@@ -18,6 +18,9 @@ apr_status_t wsgi_supervisor_start(apr_pool_t *pconf, server_rec *main_server,
                                    const apr_array_header_t *groups,
                                    const struct wsgi_supervisor_settings *settings);
 
+/* Parent, now and then: forks a supervisor when that could not be done before. */
+void wsgi_supervisor_monitor(void);
+
 /* Parent: 1 when that has been done for this generation. */
 int wsgi_supervisor_is_started(void);
 

@@ -36,7 +36,14 @@ PLAYBOOK = """
         dest: {out}/site.conf
         mode: "0644"
       vars:
-        __mod_wsgi_site_item: "{{{{ [__mod_wsgi_site_defaults, site] | combine(recursive=True) }}}}"
+        __mod_wsgi_site_given: "{{{{ site }}}}"
+        __mod_wsgi_site_item: "{{{{ __mod_wsgi_site_full }}}}"
+    - name: Write its environment
+      ansible.builtin.copy:
+        content: "{{{{ site.daemon.env | pyweb.mod_wsgi.wsgi_environment }}}}"
+        dest: {out}/site-{{{{ site.name }}}}.env
+        mode: "0600"
+      when: site.daemon.env is defined
 """
 
 
@@ -110,11 +117,18 @@ def daemon_settings(folder: Path, user: str, group: str) -> dict[str, Any]:
         "display_name": "%{GROUP}",
         "switch_interval": 0.01,
         "stack_size": 1048576,
+        "request_timeout": 20,
+        "graceful_timeout": 20,
+        "socket_timeout": 20,
         "response_flush_delay": 5,
         "listen_backlog": 100,
         "socket_user": user,
         "script_user": user,
         "server_metrics": True,
+        "reload": "overlap",
+        "env": {"GREETING": "good 'day'", "SECRET": "sword$fish"},
+        "env_file": [str(folder / "more.env")],
+        "no_new_privileges": False,
     }
 
 
@@ -228,6 +242,7 @@ def test_every_key_becomes_a_directive(module: Module, folder: Path) -> None:
     (folder / "logs").mkdir()
     (folder / "run").mkdir()
     (folder / "app's.wsgi").write_text("")
+    (folder / "more.env").write_text("MORE=1\n")
     server, site = server_settings(folder), site_settings(folder, 80, user, group)
     spec = specification()
     of_a_site = spec["mod_wsgi_site_sites"]["options"]
@@ -247,9 +262,12 @@ def test_every_key_becomes_a_directive(module: Module, folder: Path) -> None:
     assert [name for name in expected if f"{name} " not in written] == []
 
     assert "processes=2" in written
+    (config,) = [path.read_text() for path in sites.glob("site.conf")]
+    assert "GREETING, SECRET" in config
+    assert "fish" not in config
 
     def configure(layout: Layout) -> str:
-        return f"Include {sites}/*.conf\n"
+        return f"Define PYWEB_SITES {sites}\nInclude {sites}/*.conf\n"
 
     proof = prove(configure, modules=("authz_host", "authn_core", "authz_user", "auth_basic"))
     assert proof.status == 0, f"{proof.output}\n{written}"

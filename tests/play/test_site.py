@@ -242,7 +242,6 @@ def test_contradictions_are_refused_at_once(bare: Host) -> None:
     outcome = play(bare, {"mod_wsgi_site_sites": [{**site, "daemon": group}]})
     words = "daemon.request_timeout: 60 (the default) is more than daemon.{}, so that".format
     refused(bare, outcome, before, words("socket_timeout: 20"), words("graceful_timeout: 30"), "Nothing was changed")
-    assert outcome.seconds < 15, tail(outcome)
     outcome = play(bare, {"mod_wsgi_site_sites": [{**site, "daemon": {"env": {"NOT-A-NAME": "swordfish"}}}]}, "-vvv")
     refused(bare, outcome, before, "demo: daemon.env: 'NOT-A-NAME' is not the name")
     assert "swordfish" not in outcome.output

@@ -15,12 +15,14 @@ description:
   - Returns C(name=value) options for C(WSGIDaemonProcess), C(WSGIScriptAlias) and others, in the order of the dictionary.
   - Underscores in names become hyphens. Values are quoted where they need it, as
     P(pyweb.mod_wsgi.apache_quote#filter) does. Keys with the value V(none) or C(omit) are left out.
-  - A name that the directive does not have is refused.
+  - A name that the directive does not have is refused, and the nearest one that it has is named.
 options:
   _input:
     description:
       - The options. Booleans are written as V(On) and V(Off). A list is allowed for C(python-path), joined with
         colons, and for C(supplementary-groups), joined with commas.
+      - C(env-file) takes a list, C(env) a dictionary of names and values; each element is an option of its own. Secrets
+        belong into a file instead, see P(pyweb.mod_wsgi.wsgi_environment#filter).
     type: dict
     required: true
   kind:
@@ -43,6 +45,8 @@ options:
     type: str
 seealso:
   - plugin: pyweb.mod_wsgi.apache_quote
+    plugin_type: filter
+  - plugin: pyweb.mod_wsgi.wsgi_environment
     plugin_type: filter
 """
 
@@ -73,12 +77,15 @@ _value:
   sample: processes=2 threads=15 python-home=/srv/shop/venv python-path="/srv/shop/app:/srv/shop/more apps"
 """
 
+import difflib
+
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.pyweb.mod_wsgi.plugins.filter.apache_quote import quote
+from ansible_collections.pyweb.mod_wsgi.plugins.filter.wsgi_environment import variables
 
 DIRECTIVES = {
     "daemon": "WSGIDaemonProcess",
@@ -134,6 +141,10 @@ NAMES = {
         "memory-limit",
         "virtual-memory-limit",
         "server-metrics",
+        "reload",
+        "env",
+        "env-file",
+        "no-new-privileges",
     ),
     "alias": ("process-group", "application-group", "callable-object", "pass-authorization"),
     "handler": ("process-group", "application-group", "pass-authorization"),
@@ -158,7 +169,9 @@ def check_name(name: Any, kind: str) -> str:
     spelt = name.replace("_", "-")
     if spelt in NAMES[kind]:
         return spelt
-    allowed = f"allowed are: {', '.join(NAMES[kind])}"
+    near = difflib.get_close_matches(spelt, NAMES[kind], 1)
+    guess = f"did you mean '{near[0]}'? " if near else ""
+    allowed = f"{guess}allowed are: {', '.join(NAMES[kind])}"
     raise AnsibleFilterError(f"wsgi_options: {DIRECTIVES[kind]} has no option '{name}'; {allowed}")
 
 
@@ -174,6 +187,15 @@ def join(name: str, values: list[Any] | tuple[Any, ...]) -> str:
     return sign.join(parts)
 
 
+def repeated(name: str, value: Any) -> list[Any]:
+    """Return the values for which an option is written, each time by itself."""
+    if name == "env":
+        return [f"{one}={text}" for one, text in variables(value, "wsgi_options: env").items()]
+    if name == "env-file" and isinstance(value, (list, tuple)):
+        return [one for one in value if not is_left_out(one)]
+    return [join(name, value) if isinstance(value, (list, tuple)) else value]
+
+
 def wsgi_options(options: Any, kind: str = "daemon", dollar: str | None = None) -> str:
     """Return the options as text."""
     if kind not in NAMES:
@@ -185,11 +207,11 @@ def wsgi_options(options: Any, kind: str = "daemon", dollar: str | None = None) 
         name = check_name(key, kind)
         if name in written:
             raise AnsibleFilterError(f"wsgi_options: '{name}' is given twice, once with '_' and once with '-'")
-        if is_left_out(value) or (isinstance(value, (list, tuple)) and not value):
+        if is_left_out(value) or (isinstance(value, (list, tuple, Mapping)) and not value):
             continue
-        text = join(name, value) if isinstance(value, (list, tuple)) else value
-        written[name] = f"{name}={quote(text, f'wsgi_options: {name}', dollar)}"
-    return " ".join(written.values())
+        quoted = [quote(one, f"wsgi_options: {name}", dollar) for one in repeated(name, value)]
+        written[name] = " ".join(f"{name}={one}" for one in quoted)
+    return " ".join(text for text in written.values() if text)
 
 
 class FilterModule:

@@ -53,6 +53,9 @@ options:
       - The candidate set, file names with their contents.
       - Without it the configuration is proved as it is.
     type: dict
+  secret_files:
+    description: More files of the candidate set, which only root may read.
+    type: dict
   directory:
     description: An existing directory that holds the candidate set, in place of O(files).
     type: path
@@ -140,6 +143,7 @@ class Proof:
     def __init__(self, parameters: dict[str, Any]) -> None:
         self.server = Server(parameters["httpd"], parameters["service"])
         self.files: dict[str, str] | None = parameters["files"]
+        self.secrets: dict[str, str] = parameters["secret_files"] or {}
         self.directory: str = parameters["directory"] or ""
         self.load: str = parameters["load"] or ""
         self.modules: list[str] = parameters["modules"]
@@ -155,7 +159,8 @@ class Proof:
         """Write the candidates where the server can read them and nothing includes them by itself."""
         if self.files is not None:
             self.next = tempfile.mkdtemp(prefix="pyweb-next-")
-            for name, text in self.files.items():
+            # Nobody else may enter this directory, so the modes of its files do not matter.
+            for name, text in {**self.files, **self.secrets}.items():
                 with open(os.path.join(self.next, os.path.basename(name)), "w", encoding="utf-8") as handle:
                     handle.write(text)
         self.candidates = self.next or self.directory
@@ -246,6 +251,7 @@ def main() -> None:
             "httpd": {"type": "path", "required": True},
             "service": {"type": "str", "default": ""},
             "files": {"type": "dict"},
+            "secret_files": {"type": "dict", "no_log": True},
             "directory": {"type": "path"},
             "load": {"type": "path"},
             "modules": {"type": "list", "elements": "str", "default": []},
@@ -253,6 +259,7 @@ def main() -> None:
             "seconds": {"type": "int", "default": 30},
         },
         mutually_exclusive=[("files", "directory")],
+        required_by={"secret_files": ("files",)},
         supports_check_mode=True,
     )
     if not os.access(module.params["httpd"], os.X_OK):

@@ -28,7 +28,7 @@ attributes:
   diff_mode:
     support: full
     details:
-      - Shows the difference of each file.
+      - Shows the difference of each file, but of O(secret_files) no more than the first line.
   idempotent:
     support: full
     details:
@@ -52,6 +52,11 @@ options:
     default: published
   files:
     description: The set, file names with their contents. Needed by O(state=published).
+    type: dict
+  secret_files:
+    description:
+      - More files of the set, which end in C(.env) and only root may read.
+      - The first line of each is a comment that may be shown, such as the names of the variables in it.
     type: dict
 """
 
@@ -101,7 +106,10 @@ from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
 
-_FILE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]*\.conf$")
+_FILE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]*\.conf\Z")
+_SECRET_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]*\.env\Z")
+_HIDDEN = "(the values are not shown)\n"
+_HIDDEN_OTHERS = "(the values are not shown; there are others)\n"
 _SET_NAME = re.compile(r"^\d{6}$")
 
 
@@ -114,11 +122,28 @@ def _read(path: str) -> str:
 
 
 def _write(path: str, text: str) -> None:
-    with open(path, "w", encoding="utf-8", errors="surrogateescape") as handle:
+    mode = 0o600 if is_secret(path) else 0o644
+    # A secret is never there with another mode, not even for a moment.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as handle:
+        os.fchmod(handle.fileno(), mode)
         handle.write(text)
-        os.fchmod(handle.fileno(), 0o644)
         handle.flush()
         os.fsync(handle.fileno())
+
+
+def is_secret(name: str) -> bool:
+    """Tell whether only root may read this file of a set."""
+    return name.endswith(".env")
+
+
+def shown(name: str, text: str, former: str = "") -> str:
+    """Return what of a file may be shown; C(former) is what it held before."""
+    if not is_secret(name) or not text:
+        return text
+    first = text.split("\n", 1)[0]
+    names = first + "\n" if first.startswith("#") else ""
+    return names + (_HIDDEN_OTHERS if former not in ("", text) else _HIDDEN)
 
 
 class Sets:
@@ -154,7 +179,11 @@ class Sets:
         if not name:
             return {}
         folder = self._path("sets", name)
-        return {one: _read(os.path.join(folder, one)) for one in sorted(os.listdir(folder)) if one.endswith(".conf")}
+        return {
+            one: _read(os.path.join(folder, one))
+            for one in sorted(os.listdir(folder))
+            if one.endswith((".conf", ".env"))
+        }
 
     def pending(self) -> bool:
         """Tell whether the live set waits to be settled."""
@@ -187,8 +216,8 @@ class Sets:
                     {
                         "before_header": name,
                         "after_header": name,
-                        "before": before.get(name, ""),
-                        "after": after.get(name, ""),
+                        "before": shown(name, before.get(name, "")),
+                        "after": shown(name, after.get(name, ""), before.get(name, "")),
                     }
                 )
 
@@ -287,17 +316,20 @@ def main() -> None:
                 "default": "published",
             },
             "files": {"type": "dict"},
+            "secret_files": {"type": "dict", "no_log": True},
         },
         required_if=[("state", "published", ("files",))],
         supports_check_mode=True,
     )
     files: dict[str, str] = module.params["files"] or {}
-    for name in files:
-        if not _FILE_NAME.match(name):
-            module.fail_json(msg=f"{name!r} cannot be a file of a set: the name must match {_FILE_NAME.pattern}")
+    secrets: dict[str, str] = module.params["secret_files"] or {}
+    for names, pattern in ((files, _FILE_NAME), (secrets, _SECRET_NAME)):
+        for name in names:
+            if not pattern.match(name):
+                module.fail_json(msg=f"{name!r} cannot be a file of a set: the name must match {pattern.pattern}")
     sets = Sets(module.params["directory"], module.check_mode)
     deeds: dict[str, Callable[[], bool]] = {
-        "published": lambda: sets.publish({name: str(text) for name, text in files.items()}),
+        "published": lambda: sets.publish({name: str(text) for name, text in {**files, **secrets}.items()}),
         "settled": sets.settle,
         "rolled_back": sets.roll_back,
         "absent": sets.remove,

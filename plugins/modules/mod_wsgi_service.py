@@ -164,6 +164,13 @@ listens:
       description: Which other program has it, or why it cannot be had. Empty if it is free.
       type: str
       returned: always
+socket_prefix:
+  description:
+    - What the paths of the module's sockets begin with in the server that runs, as C(wsgi-reload --socket-prefix) wants it.
+    - Empty if it has no daemon process groups.
+  returned: always
+  type: str
+  sample: /var/run/apache2/wsgi
 error_log:
   description: The main error log, as the configuration names it. Empty if the configuration cannot be read.
   returned: always
@@ -172,12 +179,13 @@ error_log:
 """
 
 import os
+import re
 
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.pyweb.mod_wsgi.plugins.module_utils._run import Answer, Command, find_program, run
+from ansible_collections.pyweb.mod_wsgi.plugins.module_utils._run import Answer, Command, find_program, read_file, run
 from ansible_collections.pyweb.mod_wsgi.plugins.module_utils._server import (
     Listener,
     Server,
@@ -215,6 +223,12 @@ def find_manager(service: str) -> str:
 def wsgi_modules(files: list[str]) -> list[str]:
     """Return the mod_wsgi modules among mapped files."""
     return [path for path in files if os.path.basename(path).startswith("mod_wsgi")]
+
+
+def socket_prefix(pid: int, listing: str) -> str:
+    """Return the prefix of the sockets of the server with this parent, from what C(/proc/net/unix) lists."""
+    paths = re.findall(rf" (/.+)\.{pid}\.\d+\.ctl(?:\.sock)?$", listing, re.MULTILINE)
+    return paths[-1] if pid and paths else ""
 
 
 def smallest_action(status: dict[str, Any], module: str, configuration_changed: bool) -> tuple[str, str]:
@@ -262,6 +276,7 @@ class Service:
             "modules": wsgi_modules(files),
             "libpython": any(os.path.basename(path).startswith("libpython") for path in files),
             "listens": [self._listen(one) for one in listens],
+            "socket_prefix": socket_prefix(pid, read_file("/proc/net/unix", 16777216) or "" if pid else ""),
             "error_log": described.get("Main ErrorLog", ""),
         }
 

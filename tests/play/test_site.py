@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 
 from collections.abc import Iterator
 
 import pytest
+import yaml
 
 from throwaway import Host, Outcome
 
@@ -140,10 +142,12 @@ def without(tree: dict[str, str], part: str) -> dict[str, str]:
     return {path: about for path, about in tree.items() if part not in path}
 
 
-def play(host: Host, variables: dict[str, object]) -> Outcome:
+def play(host: Host, variables: dict[str, object], *switches: str) -> Outcome:
     """Run the play of make site with other variables."""
     host.write("/root/variables.json", json.dumps(variables))
-    return host.run(".venv/bin/ansible-playbook -i inventories/localhost site.yml -e @/root/variables.json")
+    command = "ansible-playbook -i inventories/localhost site.yml -e @/root/variables.json"
+    # Without Python's own caches, which would be a change in the clone.
+    return host.run(" ".join([f"PYTHONDONTWRITEBYTECODE=1 .venv/bin/{command}", *switches]))
 
 
 def refused(host: Host, outcome: Outcome, before: dict[str, str], *words: str) -> None:
@@ -229,6 +233,19 @@ def test_wrong_key_is_refused_at_once(bare: Host) -> None:
     outcome = play(bare, {"mod_wsgi_site_sites": [site]})
     refused(bare, outcome, before, "thread", "Supported parameters include", "server_name")
     assert outcome.seconds < 15, tail(outcome)
+
+
+def test_contradictions_are_refused_at_once(bare: Host) -> None:
+    """C18: time-outs that contradict each other, and a wrong variable, are told by name; nothing is installed."""
+    before = snapshot(bare)
+    site: dict[str, object] = {"name": "demo", "app": "/srv/demo/wsgi.py"}
+    group = {"socket_timeout": 20, "graceful_timeout": 30, "reload": "overlap"}
+    outcome = play(bare, {"mod_wsgi_site_sites": [{**site, "daemon": group}]})
+    words = "daemon.request_timeout: 60 (the default) is more than daemon.{}, so that".format
+    refused(bare, outcome, before, words("socket_timeout: 20"), words("graceful_timeout: 30"), "Nothing was changed")
+    outcome = play(bare, {"mod_wsgi_site_sites": [{**site, "daemon": {"env": {"NOT-A-NAME": "swordfish"}}}]}, "-vvv")
+    refused(bare, outcome, before, "demo: daemon.env: 'NOT-A-NAME' is not the name")
+    assert "swordfish" not in outcome.output
 
 
 # ---- make site ---------------------------------------------------------------------------------
@@ -379,6 +396,97 @@ def test_certificate_that_does_not_fit(still_served: Host) -> None:
     assert "Nothing was changed" in said, tail(outcome)
     assert "other.example" in said or "another.key" in said, tail(outcome)
     assert without(after, "inventories") == without(before, "inventories")
+
+
+# ---- a site of one's own: its environment, its code ----------------------------------------------
+
+OWN = """\
+import os
+
+import part
+
+
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [f"{part.VERSION} {os.environ.get('SECRET')} {os.getpid()}".encode()]
+"""
+OWN_PORT = 8082
+
+
+def own_site(host: Host, part: str, secret: str) -> dict[str, object]:
+    """The sites of make site and one more, whose application imports a module with this text."""
+    host.write("/root/own/own.wsgi", OWN)
+    host.write("/root/own/part.py", part)
+    text = host.must(f"cat {SITES}").replace("{{ inventory_dir }}/../..", host.checkout)
+    sites = list(yaml.safe_load(text)["mod_wsgi_site_sites"])
+    own = {
+        "name": "own",
+        "listen": [{"address": "127.0.0.1", "port": OWN_PORT}],
+        "daemon": {"python_path": ["/srv/own"], "env": {"SECRET": secret}},
+        "application": {"source": "/root/own", "directory": "/srv/own", "script": "/srv/own/own.wsgi"},
+    }
+    return {"mod_wsgi_site_sites": [*sites, own]}
+
+
+def group_pids(host: Host, group: str) -> list[str]:
+    """The processes of a daemon group."""
+    return host.must(f"pgrep -f '^\\(wsgi:{group}\\)' | sort", cwd="/").split()
+
+
+def test_environment_is_a_secret(still_served: Host) -> None:
+    """A18: what an application's environment holds is in no output and in no file that Apache's user can read."""
+    for secret in ("sword$fish 'n' \"chips\"", "pass\\\\word `2`"):
+        outcome = play(still_served, own_site(still_served, "VERSION = 'v1'\n", secret), "-vvv", "--diff")
+        assert outcome.returncode == 0, tail(outcome)
+        assert changes(outcome) > 0
+        assert page(still_served, OWN_PORT).rpartition(" ")[0] == f"v1 {secret}"
+        assert "# SECRET" in outcome.output
+        for part in (secret, json.dumps(secret)[1:-1], secret[:8]):
+            assert part not in outcome.output
+        places = "/etc /srv /var /tmp /run /usr/lib/apache2"
+        as_apache = "setpriv --reuid=www-data --regid=www-data --clear-groups"
+        search = f"grep -rlsF --exclude-dir={os.path.basename(still_served.checkout)} -e {shlex.quote(secret[:8])}"
+        assert still_served.run(f"{as_apache} {search} {places}", cwd="/").output == ""
+        again = play(still_served, own_site(still_served, "VERSION = 'v1'\n", secret))
+        assert again.returncode == 0, tail(again)
+        assert changes(again) == 0, tail(again)
+    held = still_served.must("find /etc/apache2/pyweb-sites/ -name '*.env' -printf '%m %U %f\\n'", cwd="/")
+    assert set(held.splitlines()) == {"600 0 site-own.env"}
+
+
+def test_new_code_is_loaded_by_group(still_served: Host) -> None:
+    """D1: an imported module has changed; its group serves it when the play ends, other groups go on."""
+    secret = page(still_served, OWN_PORT).split(" ", 1)[1].rpartition(" ")[0]
+    others = group_pids(still_served, "demo")
+    outcome = play(still_served, own_site(still_served, "VERSION = 'v2'\n", secret))
+    assert outcome.returncode == 0, tail(outcome)
+    assert page(still_served, OWN_PORT).startswith("v2 ")
+    assert group_pids(still_served, "demo") == others
+    before = group_pids(still_served, "own")
+    variables = {**own_site(still_served, "VERSION = 'v2'\n", secret), "mod_wsgi_site_reload": True}
+    outcome = play(still_served, variables)
+    assert outcome.returncode == 0, tail(outcome)
+    assert set(group_pids(still_served, "own")).isdisjoint(before)
+
+
+def test_new_code_that_cannot_be_loaded(still_served: Host) -> None:
+    """D2: the play fails with the traceback and the old code serves, on each run until the code is mended."""
+    secret = page(still_served, OWN_PORT).split(" ", 1)[1].rpartition(" ")[0]
+    broken = own_site(still_served, "import nothing_of_the_kind\n", secret)
+    for _run in range(2):
+        outcome = play(still_served, broken)
+        assert outcome.returncode != 0, tail(outcome)
+        assert "No module named 'nothing_of_the_kind'" in outcome.output, tail(outcome)
+        assert page(still_served, OWN_PORT).startswith("v2 ")
+    mended = play(still_served, own_site(still_served, "VERSION = 'v3'\n", secret))
+    assert mended.returncode == 0, tail(mended)
+    assert page(still_served, OWN_PORT).startswith("v3 ")
+    again = play(still_served, own_site(still_served, "VERSION = 'v3'\n", secret))
+    assert again.returncode == 0, tail(again)
+    assert changes(again) == 0, tail(again)
+    without_it = still_served.run("make site")
+    assert without_it.returncode == 0, tail(without_it)
+    assert status(still_served, OWN_PORT) == 0
 
 
 # ---- make site-remove --------------------------------------------------------------------------

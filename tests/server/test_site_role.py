@@ -36,7 +36,14 @@ PLAYBOOK = """
         dest: {out}/site.conf
         mode: "0644"
       vars:
-        __mod_wsgi_site_item: "{{{{ [__mod_wsgi_site_defaults, site] | combine(recursive=True) }}}}"
+        __mod_wsgi_site_given: "{{{{ site }}}}"
+        __mod_wsgi_site_item: "{{{{ __mod_wsgi_site_full }}}}"
+    - name: Write its environment
+      ansible.builtin.copy:
+        content: "{{{{ site.daemon.env | pyweb.mod_wsgi.wsgi_environment }}}}"
+        dest: {out}/site-{{{{ site.name }}}}.env
+        mode: "0600"
+      when: site.daemon.env is defined
 """
 
 
@@ -110,11 +117,18 @@ def daemon_settings(folder: Path, user: str, group: str) -> dict[str, Any]:
         "display_name": "%{GROUP}",
         "switch_interval": 0.01,
         "stack_size": 1048576,
+        "request_timeout": 20,
+        "graceful_timeout": 20,
+        "socket_timeout": 20,
         "response_flush_delay": 5,
         "listen_backlog": 100,
         "socket_user": user,
         "script_user": user,
         "server_metrics": True,
+        "reload": "overlap",
+        "env": {"GREETING": "good 'day'", "SECRET": "sword$fish"},
+        "env_file": [str(folder / "more.env")],
+        "no_new_privileges": False,
     }
 
 
@@ -228,6 +242,7 @@ def test_every_key_becomes_a_directive(module: Module, folder: Path) -> None:
     (folder / "logs").mkdir()
     (folder / "run").mkdir()
     (folder / "app's.wsgi").write_text("")
+    (folder / "more.env").write_text("MORE=1\n")
     server, site = server_settings(folder), site_settings(folder, 80, user, group)
     spec = specification()
     of_a_site = spec["mod_wsgi_site_sites"]["options"]
@@ -247,25 +262,75 @@ def test_every_key_becomes_a_directive(module: Module, folder: Path) -> None:
     assert [name for name in expected if f"{name} " not in written] == []
 
     assert "processes=2" in written
+    (config,) = [path.read_text() for path in sites.glob("site.conf")]
+    assert "GREETING, SECRET" in config
+    assert "fish" not in config
 
     def configure(layout: Layout) -> str:
-        return f"Include {sites}/*.conf\n"
+        return f"Define PYWEB_SITES {sites}\nInclude {sites}/*.conf\n"
 
     proof = prove(configure, modules=("authz_host", "authn_core", "authz_user", "auth_basic"))
     assert proof.status == 0, f"{proof.output}\n{written}"
 
 
-def test_one_process_is_not_spelt_out(tmp_path: Path) -> None:
-    """R22: the option alone makes wsgi.multiprocess true, whatever its number."""
+def daemon_line(folder: Path, daemon: dict[str, Any]) -> list[str]:
+    """The words of the directive that the role writes for a group with these keys."""
     site = {
         "name": "one",
         "server_name": "one.invalid",
         "process_group": "one",
+        "listen": [{"address": "127.0.0.1", "port": 80}],
+        "daemon": daemon,
         "application": {"url": "/", "script": "/a"},
     }
-    sites = render(tmp_path, {}, site)
     (line,) = [
-        line for path in sites.iterdir() for line in path.read_text().splitlines() if "WSGIDaemonProcess" in line
+        line
+        for path in render(folder, {}, site).glob("*.conf")
+        for line in path.read_text().splitlines()
+        if "WSGIDaemonProcess" in line
     ]
-    assert "threads=15" in line
-    assert "processes" not in line
+    return line.split()
+
+
+@pytest.mark.ours("D756: the group has options that 6.1.1 does not know")
+def test_what_a_group_has_that_says_nothing(module: Module, folder: Path) -> None:
+    """The defaults of the role, which the module takes without a doubt; R22: processes alone makes wsgi.multiprocess true."""
+    (folder / "logs").mkdir()
+    words = daemon_line(folder, {})
+    assert words[:2] == ["WSGIDaemonProcess", "one"]
+    assert set(words[2:]) == {
+        "threads=15",
+        "queue-timeout=30",
+        "request-timeout=60",
+        "socket-timeout=75",
+        "graceful-timeout=65",
+        "startup-timeout=120",
+        "deadlock-timeout=120",
+        "shutdown-timeout=5",
+        "reload=overlap",
+        "no-new-privileges=On",
+        "lang=C.UTF-8",
+        "locale=C.UTF-8",
+        "display-name=%{GROUP}",
+    }
+    proof = prove(lambda _layout: f"Timeout 60\n{' '.join(words)}\n")
+    assert proof.status == 0, proof.output
+    assert "longer than" not in proof.output
+
+
+@pytest.mark.parametrize(
+    ("daemon", "graceful", "socket"),
+    [
+        ({"request_timeout": 600, "interrupt_timeout": 30}, "635", "645"),
+        ({"request_timeout": 10, "queue_timeout": 50}, "15", "65"),
+        ({"request_timeout": 0}, None, None),
+        ({"graceful_timeout": 0, "socket_timeout": 90}, "0", "90"),
+    ],
+)
+def test_times_follow_from_request_timeout(
+    tmp_path: Path, daemon: dict[str, Any], graceful: str | None, socket: str | None
+) -> None:
+    """C18: who raises one time need not know the others."""
+    given = dict(word.split("=", 1) for word in daemon_line(tmp_path, daemon)[2:])
+    assert given.get("graceful-timeout") == graceful
+    assert given.get("socket-timeout") == socket

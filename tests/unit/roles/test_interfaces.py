@@ -70,7 +70,11 @@ def test_readme_of_the_site_role() -> None:
 def test_inner_defaults_of_a_site_are_those_of_the_specification() -> None:
     def spoken(spec: dict[str, Any]) -> dict[str, Any]:
         found = {name: option["default"] for name, option in spec.items() if "default" in option}
-        nested = {name: spoken(option["options"]) for name, option in spec.items() if option["type"] == "dict"}
+        nested = {
+            name: spoken(option["options"])
+            for name, option in spec.items()
+            if option["type"] == "dict" and "options" in option
+        }
         return {**found, **{name: inside for name, inside in nested.items() if inside}}
 
     inner = load("mod_wsgi_site", "vars/main.yml")["__mod_wsgi_site_defaults"]

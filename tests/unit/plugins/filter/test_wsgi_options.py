@@ -41,6 +41,12 @@ TABLE = [
     ({"application_group": "%{GLOBAL}"}, "alias", "application-group=%{GLOBAL}"),
     ({"supplementary_groups": ["adm", "#33"]}, "daemon", 'supplementary-groups="adm,#33"'),
     ({"switch_interval": 0.005, "server_metrics": True}, "daemon", "switch-interval=0.005 server-metrics=On"),
+    ({"reload": "overlap", "no_new_privileges": True}, "daemon", "reload=overlap no-new-privileges=On"),
+    ({"env_file": ["/etc/a.env", "/b c"], "threads": 1}, "daemon", 'env-file=/etc/a.env env-file="/b c" threads=1'),
+    ({"env_file": "/etc/a.env"}, "daemon", "env-file=/etc/a.env"),
+    ({"env_file": [None], "env": {}, "threads": 1}, "daemon", "threads=1"),
+    ({"env": {"A": "1", "B_2": "good 'day'"}}, "daemon", "env=A=1 env=\"B_2=good 'day'\""),
+    ({"env": {"N": 5, "EMPTY": ""}}, "daemon", "env=N=5 env=EMPTY="),
     ({"process_group": "shop", "application_group": ""}, "import", 'process-group=shop application-group=""'),
 ]
 
@@ -60,7 +66,15 @@ def test_ansible_omit_in_its_newer_form() -> None:
 @pytest.mark.parametrize(
     ("options", "kind", "words"),
     [
-        ({"thread": 5}, "daemon", ["no option 'thread'", "threads", "processes"]),
+        ({"thread": 5}, "daemon", ["no option 'thread'", "did you mean 'threads'?", "processes"]),
+        ({"graceful_timout": 5}, "daemon", ["no option 'graceful_timout'", "did you mean 'graceful-timeout'?"]),
+        ({"frobnicate": 5}, "daemon", ["no option 'frobnicate'; allowed are"]),
+        ({"env": ["A=1"]}, "daemon", ["env: a dictionary of names and values is needed, not list"]),
+        ({"env": {"A-B": "1"}}, "daemon", ["env: 'A-B' is not the name"]),
+        ({"env": {5: "1"}}, "daemon", ["env: 5 is not the name"]),
+        ({"env": {"A": "a\nb"}}, "daemon", ["wsgi_options: env", "control character"]),
+        ({"env": {"A": True}}, "daemon", ["env: A is a boolean"]),
+        ({"env": {"A": ["x"]}}, "daemon", ["env: A has", "not list"]),
         ({"threads": 5}, "alias", ["WSGIScriptAlias has no option 'threads'", "process-group"]),
         ({"callable_object": "x"}, "handler", ["WSGIHandlerScript has no option 'callable_object'"]),
         ({"process_group": "x"}, "decider", ["no option 'process_group'", "application-group"]),

@@ -142,3 +142,41 @@ def test_the_link_never_points_to_nothing(directory: str, monkeypatch: pytest.Mo
     sets(directory).publish(TWO)
     assert seen
     assert all(seen)
+
+
+SECRET = {"site-a.conf": "# one\n", "site-a.env": '# KEY\nKEY="swordfish"\n'}
+
+
+def test_a_secret_file_is_root_s_alone_and_shown_by_its_first_line(directory: str) -> None:
+    first = sets(directory)
+    assert first.publish(SECRET)
+    assert first.settle()
+    path = os.path.join(directory, "live", "site-a.env")
+    assert os.stat(path).st_mode & 0o7777 == 0o600
+    assert os.stat(os.path.join(directory, "live", "site-a.conf")).st_mode & 0o7777 == 0o644
+    assert live(directory) == SECRET
+    assert not sets(directory).publish(SECRET)
+    second = sets(directory)
+    assert second.publish({**SECRET, "site-a.env": '# KEY\nKEY="other"\n'})
+    removed = sets(directory)
+    assert removed.publish({"site-a.conf": "# one\n"})
+    told = [one for done in (first, second, removed) for one in done.diff if one["after_header"] == "site-a.env"]
+    assert [(one["before"], one["after"]) for one in told] == [
+        ("", "# KEY\n(the values are not shown)\n"),
+        ("# KEY\n(the values are not shown)\n", "# KEY\n(the values are not shown; there are others)\n"),
+        ("# KEY\n(the values are not shown)\n", ""),
+    ]
+
+
+def test_a_secret_without_a_comment_is_not_shown_at_all(directory: str) -> None:
+    one = sets(directory, check_mode=True)
+    assert one.publish({"a.env": "KEY=swordfish\n"})
+    assert one.diff[0]["after"] == "(the values are not shown)\n"
+
+
+def test_a_secret_goes_back_with_its_set(directory: str) -> None:
+    sets(directory).publish(SECRET)
+    sets(directory).settle()
+    sets(directory).publish({**SECRET, "site-a.env": "# KEY\n"})
+    assert sets(directory).roll_back()
+    assert live(directory) == SECRET

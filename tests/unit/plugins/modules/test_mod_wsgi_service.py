@@ -12,7 +12,12 @@ from typing import Any
 import pytest
 
 from ansible_collections.pyweb.mod_wsgi.plugins.module_utils import _server
-from ansible_collections.pyweb.mod_wsgi.plugins.modules.mod_wsgi_service import choose, smallest_action, wsgi_modules
+from ansible_collections.pyweb.mod_wsgi.plugins.modules.mod_wsgi_service import (
+    choose,
+    smallest_action,
+    socket_prefix,
+    wsgi_modules,
+)
 
 OURS = "/usr/lib/apache2/modules/pyweb_mod_wsgi/1111111111111111/mod_wsgi.so"
 OLDER = "/usr/lib/apache2/modules/pyweb_mod_wsgi/2222222222222222/mod_wsgi.so"
@@ -89,3 +94,22 @@ def test_another_program_on_a_port_is_named() -> None:
         port = one.getsockname()[1]
         assert "process" in _server.taken_by(_server.Listener("127.0.0.1", port), "/usr/sbin/nothing")
     assert _server.taken_by(_server.Listener("127.0.0.1", port), "/usr/sbin/nothing") == ""
+
+
+UNIX = """\
+Num       RefCount Protocol Flags    Type St Inode Path
+ffff8880: 00000002 00000000 00010000 0001 01 41001 /run/other/wsgi.77.1.ctl.sock
+ffff8881: 00000002 00000000 00010000 0001 01 41002 /var/run/apache 2/wsgi.1234.1.ctl.sock
+ffff8882: 00000002 00000000 00010000 0001 01 41003 /var/run/apache 2/wsgi.1234.2.ctl.sock
+ffff8883: 00000003 00000000 00000000 0001 03 41004 /var/run/apache 2/wsgi.1234.2.shop.0.sock
+ffff8884: 00000002 00000000 00010000 0001 01 41005 /x/y.42.3.ctl
+ffff8885: 00000003 00000000 00000000 0001 03 41006
+"""
+
+
+@pytest.mark.parametrize(
+    ("pid", "prefix"),
+    [(1234, "/var/run/apache 2/wsgi"), (77, "/run/other/wsgi"), (42, "/x/y"), (4, ""), (34, ""), (0, "")],
+)
+def test_socket_prefix(pid: int, prefix: str) -> None:
+    assert socket_prefix(pid, UNIX) == prefix

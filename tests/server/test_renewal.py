@@ -310,8 +310,8 @@ def test_failed_load_is_told_once(new_server: Any) -> None:
     tries = server.layout.scratch / "tries"
     top = f"journal.note({str(tries)!r}, str(os.getpid()))\nraise ConnectionError('no database')"
     write(server.layout, "first", top)
-    for number in range(1, 4):  # the third tells that what the second had to say is in the log
-        wait_until(lambda: server.get("/").status == 500 and len(set(words(tries))) > number, "a process tries")
+    # The fourth tells that what the second had to say is in the log.
+    wait_until(lambda: server.get("/").status == 500 and len(set(words(tries))) > 3, "processes try, one by one")
     server.log().expect_traceback("ConnectionError: no database")
     server.expect("WSGI0109: .*failed while it was executed: ConnectionError: no database")
     server.allow("WSGI0109: .*its traceback is above: ConnectionError: no database")

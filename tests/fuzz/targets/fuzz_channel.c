@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A whole stream of frames from a hostile daemon into Apache's end of a connection (apache/io.c),
- * read as receiver.c reads it. Input: pieces, each a byte (how it is sent, and whether descriptors go
- * along), a length, and so many bytes.
+ * read as receiver.c reads it. Input: pieces, each a byte (how it is sent, and whether descriptors
+ * go along), a length, and so many bytes.
  */
 #include <fcntl.h>
 #include <sys/socket.h>

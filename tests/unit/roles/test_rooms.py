@@ -22,7 +22,7 @@ KNOTS = (
     {"names", "route"},
     {
         *("connection", "crash", "errors", "events", "hint", "interp", "layers", "logpipe", "metrics"),
-        *("monitor", "process", "run", "script", "serve", "service", "site", "stacks", "stream"),
+        *("monitor", "patience", "process", "run", "script", "serve", "service", "site", "stacks", "stream"),
     },
 )
 

@@ -28,6 +28,7 @@ STUCK = """
 import ctypes
 import faulthandler
 import os
+import resource
 import signal
 import time
 
@@ -89,6 +90,10 @@ def own_handlers(name):
 
 def memory(name):
     memory.kept = bytearray(int(name))
+
+
+def starve(name):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 
 
 def forks(name):
@@ -544,6 +549,24 @@ def test_requests_that_are_no_activity(host: Host, stuck: Path) -> None:
                 message = daemon.message()
             assert time.monotonic() < until, "requests that are ignored push it back"
     assert message == "LEAVING INACTIVITY"
+
+
+def resting(pid: int) -> set[str]:
+    """Threads that sleep just now; one that asks again and again never does, however little time it gets."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return {task.name for task in tasks if (task / "stat").read_text().rpartition(")")[2].split()[0] == "S"}
+
+
+def test_a_process_without_descriptors_rests(host: Host, stuck: Path) -> None:
+    """An application may take them all away: poll() refuses then, which is no reason to ask again and again."""
+    daemon = start(host, request_timeout=1)
+    with daemon.front() as front:
+        assert_fine(get(front, stuck, "starve", "all"))
+        assert nothing_said(daemon, 1.5), "the monitor has looked at its clock since"
+        threads = {task.name for task in Path(f"/proc/{daemon.pid}/task").iterdir()}
+        rested = set().union(*(resting(daemon.pid) for _ in range(200) if nothing_said(daemon, 0.01)))
+        assert rested == threads
+        assert "Errno 24" in get(front, stuck, "memory", "1").log_text, "it serves"
 
 
 # ---- limits and signals --------------------------------------------------------------------------------

@@ -135,6 +135,55 @@ def application(environ, start_response):
 """
 
 
+LOOK = """
+import os
+
+with open("/notes/seen", "w") as said:
+    for number in range(3, 300):
+        try:
+            os.fstat(number)
+        except OSError:
+            continue
+        said.write("%d\\n" % number)
+"""
+
+
+def test_the_trial_has_nothing_of_the_server(new_server: Any, jail: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S7: what httpd has open, or inherited, is not for the interpreter inside, which may be somebody else's."""
+    odd = [os.dup2(2, number, inheritable=True) for number in (17, 200)]
+    real = subprocess.Popen
+
+    class Inheriting(real):  # type: ignore[misc,valid-type]
+        """As `Popen`, with more to inherit."""
+
+        def __init__(self, *given: Any, **more: Any) -> None:
+            super().__init__(*given, **{**more, "pass_fds": odd})
+
+    server: Server = new_server(lines(jail))
+    notes = jail / "notes"
+    notes.mkdir()
+    notes.chmod(0o1777)
+    _, standard, _ = json.loads(
+        subprocess.run([places().python, "-c", ASK], capture_output=True, text=True, check=True).stdout
+    )
+    custom = jail / standard.lstrip("/") / "sitecustomize.py"
+    custom.unlink(missing_ok=True)
+    custom.write_text(LOOK)
+    monkeypatch.setattr(subprocess, "Popen", Inheriting)
+    try:
+        assert server.prove().status == 0
+        seen = (notes / "seen").read_text().split()
+        # The directory of the standard library may be open while it is read.
+        assert not {str(number) for number in odd} & set(seen), seen
+        assert len(seen) <= 1, seen
+    finally:
+        monkeypatch.undo()
+        custom.unlink()
+        shutil.rmtree(notes)
+        for number in odd:
+            os.close(number)
+
+
 def test_threads_at_the_end(new_server: Any, jail: Path) -> None:
     """L6: what glibc loads to end a thread is there, whatever the application has loaded: no end is a crash."""
     server: Server = new_server(lines(jail))

@@ -198,6 +198,23 @@ def test_a_process_that_hears_nothing_is_ended(new_server: Any) -> None:
     served_by_another(site, evil)
 
 
+def test_a_process_that_may_take_its_time(new_server: Any) -> None:
+    """shutdown-timeout=0 lets applications end when they like; not a process that broke the rules."""
+
+    def patient(layout: Layout) -> str:
+        return configure(layout).replace("shutdown-timeout=2", "shutdown-timeout=0")
+
+    site = new_server(patient).start()
+    evil = honest(site)
+    reply = answer_to(site, "/evil/other/rogue")
+    assert reply is not None
+    assert reply.status == 502
+    site.expect_code(146, "before it answered")
+    site.expect(rf"process {evil} sent its supervisor .* to send; it is not listened to any more, and replaced")
+    site.expect(rf"process {evil} did not end within shutdown-timeout \(5 s\)")
+    served_by_another(site, evil)
+
+
 def test_a_listener_that_is_shut_down(new_server: Any) -> None:
     """It is shared by all who serve in that slot: the process is replaced, by one in another slot."""
     site = new_server(configure).start()

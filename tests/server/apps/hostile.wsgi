@@ -258,6 +258,13 @@ def deaf():
     time.sleep(60)
 
 
+def rogue():
+    """Breaks the rules, and cannot be told to go: it stands still from now on."""
+    control(message(99))
+    os.kill(os.getpid(), 19)
+    time.sleep(60)
+
+
 def close_listener():
     """Nobody can connect any more, whatever process serves there."""
     socket.socket(fileno=os.dup(LISTENER)).shutdown(socket.SHUT_RDWR)
@@ -269,6 +276,7 @@ OTHERS = {
     "deaf": deaf,
     "listener": close_listener,
     "ok": lambda: "ok",
+    "rogue": rogue,
 }
 
 TABLES_OF = {"line": LINES, "control": CONTROLS, "print": PRINTS, "board": BOARDS, "other": OTHERS}

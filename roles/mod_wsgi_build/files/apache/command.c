@@ -320,6 +320,9 @@ static void welcome(struct wsgi_command *command, apr_time_t now)
         int fd = accept4(command->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
         if (fd < 0) {
+            if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+                command->full_until = now + apr_time_from_sec(1);
+            }
             return;
         }
         admit(command, fd, now);
@@ -333,7 +336,7 @@ void wsgi_command_watch(const struct wsgi_command *command, struct pollfd *polls
     int i;
 
     for (i = 0; i < WSGI_COMMAND_POLLS; i++) {
-        polls[i].fd = i ? command->peer[i - 1].fd : command->listener;
+        polls[i].fd = i ? command->peer[i - 1].fd : command->full_until ? -1 : command->listener;
         polls[i].events = POLLIN;
         polls[i].revents = 0;
     }
@@ -354,6 +357,9 @@ void wsgi_command_work(struct wsgi_command *command, const struct pollfd *polls,
         } else if (peer->fd >= 0 && now - peer->since > WSGI_PATIENCE) {
             hang_up(peer);
         }
+    }
+    if (now >= command->full_until) {
+        command->full_until = 0; /* the supervisor looks each second at least */
     }
     if (polls[0].revents && command->listener >= 0) {
         welcome(command, now);

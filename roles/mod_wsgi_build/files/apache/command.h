@@ -32,7 +32,8 @@ struct wsgi_command_peer {
 };
 
 struct wsgi_command {
-    int listener; /* -1: there is none */
+    int listener;          /* -1: there is none */
+    apr_time_t full_until; /* no descriptor was to be had for who knocks */
     const char *path;
     server_rec *main_server;
     struct wsgi_minder *minders;

@@ -17,4 +17,7 @@ void wsgi_descriptors_restore(const struct rlimit *before);
  * when that is not possible. */
 int wsgi_descriptors_move(int fd, const struct rlimit *before);
 
+/* Before exec: closes `first` and all above it. -1: errno; they may be open still. */
+int wsgi_descriptors_close_from(int first);
+
 #endif

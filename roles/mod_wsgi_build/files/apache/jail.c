@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "jail.h"
 
+#include "descriptors.h"
 #include "../wire/walk.h"
 
 #include "apr_strings.h"
@@ -115,6 +116,8 @@ static pid_t start(const struct wsgi_group *group, const int pipe_ends[2])
     null = open("/dev/null", O_RDONLY);
     if (null < 0 || dup2(null, 0) < 0 || dup2(pipe_ends[1], 1) < 0 || dup2(pipe_ends[1], 2) < 0)
         _exit(1);
+    if (wsgi_descriptors_close_from(3) != 0)
+        say("what the server has open cannot be kept from it: ", strerror(errno));
     try_inside(group, groups, count);
 }
 

@@ -2,7 +2,6 @@
 #include "launch.h"
 
 #include <errno.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
@@ -12,7 +11,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "block.h"
@@ -188,41 +186,6 @@ static void reset_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* For kernels before 5.9. */
-static int close_by_list(int first)
-{
-    DIR *list = opendir("/proc/self/fd");
-    const struct dirent *entry;
-    int fd;
-
-    if (!list) {
-        long limit = sysconf(_SC_OPEN_MAX);
-
-        for (fd = first; fd < limit; fd++) {
-            close(fd);
-        }
-        return limit < 0 ? -1 : 0;
-    }
-    while ((entry = readdir(list)) != NULL) {
-        fd = atoi(entry->d_name);
-        if (fd >= first && fd != dirfd(list)) {
-            close(fd);
-        }
-    }
-    closedir(list);
-    return 0;
-}
-
-static int close_from(int first)
-{
-#ifdef SYS_close_range
-    if (syscall(SYS_close_range, (unsigned)first, ~0U, 0) == 0) {
-        return 0;
-    }
-#endif
-    return close_by_list(first);
-}
-
 /* Descriptors 0 .. WSGI_FD_LAST as wire/launch.h has them, and no others. */
 static void arrange_descriptors(const struct wsgi_launch *launch, int block)
 {
@@ -246,7 +209,7 @@ static void arrange_descriptors(const struct wsgi_launch *launch, int block)
                        i, strerror(errno));
         }
     }
-    if (close_from(WSGI_FD_LAST + 1) < 0) {
+    if (wsgi_descriptors_close_from(WSGI_FD_LAST + 1) < 0) {
         give_up_on(launch, 2, WSGI_EXIT_DESCRIPTORS, "cannot close inherited descriptors: %s",
                    strerror(errno));
     }

@@ -223,6 +223,7 @@ static void refuse(struct wsgi_minder *minder, int index, const char *did, const
         wsgi_spawn_delay(&minder->places[minded->place], now);
         wsgi_plan_leave_place(minder, index);
     }
+    minded->is_rogue = 1;
     wsgi_plan_stop(minder, index, WSGI_WHY_NONE, "it broke the rules", now);
     kill(minded->pid, SIGTERM); /* it may not get to hear the STOP any more */
     lost(minder, index, now);

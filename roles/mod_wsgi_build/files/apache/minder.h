@@ -41,6 +41,7 @@ struct wsgi_minded {
     /* Of renewal.c: */
     int is_old;     /* it goes when new code can be loaded */
     int is_waiting; /* it is ready, but the old ones still serve */
+    int is_rogue;   /* it broke the rules, nobody listens to it */
     int is_unfit;   /* a script failed in it */
 };
 

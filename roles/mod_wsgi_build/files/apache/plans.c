@@ -288,7 +288,9 @@ static apr_time_t kill_if_late(struct wsgi_minder *minder, int index, apr_time_t
     int limit = minder->group->shutdown_timeout;
     apr_time_t end;
 
-    limit = is_lost && limit <= 0 ? WSGI_LOST_LIMIT : limit;
+    if ((is_lost || minded->is_rogue) && limit <= 0) {
+        limit = WSGI_LOST_LIMIT; /* its requests are not waited for without end */
+    }
     end = minded->stop_since + apr_time_from_sec(limit) + WSGI_KILL_GRACE;
     if (minded->killed || limit <= 0) {
         return next;

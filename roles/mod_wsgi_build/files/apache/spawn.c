@@ -80,7 +80,7 @@ static void clear_minded(struct wsgi_minded *minded)
     minded->due = WSGI_WHY_NONE;
     minded->planned = NULL;
     minded->heard = minded->asks = 0;
-    minded->is_old = minded->is_waiting = minded->is_unfit = 0;
+    minded->is_old = minded->is_waiting = minded->is_unfit = minded->is_rogue = 0;
     minded->heir = -1;
 }
 

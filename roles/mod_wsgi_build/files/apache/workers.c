@@ -134,6 +134,20 @@ static int reclaim_slot(struct wsgi_slots *slots, int index)
     return freed;
 }
 
+/* A child that is killed between its cell and the hint leaves the hint too low. */
+static void correct_given_up(struct wsgi_slots *slots)
+{
+    uint32_t hint = atomic_load(&slots->shared->given_up);
+    uint32_t count = 0;
+    int i;
+
+    for (i = 0; i < slots->count; i++) {
+        count +=
+            (uint32_t)(wsgi_slots_count_cells(slots, i, 0) - wsgi_slots_count_cells(slots, i, 1));
+    }
+    atomic_compare_exchange_strong(&slots->shared->given_up, &hint, count);
+}
+
 int wsgi_slots_reclaim(struct wsgi_slots *slots)
 {
     int freed = 0;
@@ -142,6 +156,7 @@ int wsgi_slots_reclaim(struct wsgi_slots *slots)
     for (i = 0; i < slots->count; i++) {
         freed += reclaim_slot(slots, i);
     }
+    correct_given_up(slots);
     wsgi_room_reclaim(slots);
     wsgi_room_serve(slots);
     return freed;

@@ -102,6 +102,14 @@ static struct wsgi_metrics *recorded(void)
     return __atomic_load_n(&wsgi_process.metrics, __ATOMIC_ACQUIRE);
 }
 
+void wsgi_metrics_after_fork(void)
+{
+    struct wsgi_metrics *metrics = recorded();
+
+    if (metrics != NULL)
+        pthread_mutex_init(&metrics->lock, NULL);
+}
+
 static void begin_period(struct period *period)
 {
     struct rusage usage = usage_of(RUSAGE_SELF);

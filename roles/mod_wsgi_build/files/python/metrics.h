@@ -16,6 +16,10 @@ PyObject *wsgi_metrics_server(PyObject *module, PyObject *unused); /* serverscor
 void wsgi_metrics_enter(struct wsgi_run *run);
 void wsgi_metrics_leave(struct wsgi_run *run);
 
+/* In a process that was just forked, by its one thread: another thread of the parent may have been
+ * counting. */
+void wsgi_metrics_after_fork(void);
+
 /* Daemon: the supervisor's answer, a snapshot of httpd's scoreboard; the descriptor is taken over,
  * -1: there is none. */
 void wsgi_metrics_take_scores(int descriptor);

@@ -526,10 +526,22 @@ static int64_t check_all(struct wsgi_monitor *monitor, int64_t now)
     return next;
 }
 
+/* Until it is poked, or for that long. poll() refuses when an application has taken all descriptors
+ * away from the process; then a look now and then must do. */
+static int wait_for_poke(struct wsgi_monitor *monitor, int64_t rest)
+{
+    static const struct timespec pause = {.tv_nsec = 50000000};
+    struct pollfd wait = {monitor->wake, POLLIN, 0};
+    int found = poll(&wait, 1, rest > INT32_MAX ? INT32_MAX : (int)rest);
+
+    if (found < 0 && errno == EINVAL)
+        nanosleep(&pause, NULL);
+    return found > 0;
+}
+
 static void *watch_over(void *argument)
 {
     struct wsgi_monitor *monitor = argument;
-    struct pollfd wait = {monitor->wake, POLLIN, 0};
     int64_t now = wsgi_clock_steady(), rest;
     uint64_t count;
 
@@ -539,7 +551,7 @@ static void *watch_over(void *argument)
         rest = monitor->planned == NEVER ? -1 : monitor->planned - wsgi_clock_steady();
         if (monitor->planned != NEVER && rest < 0)
             rest = 0;
-        if (poll(&wait, 1, rest > INT32_MAX ? INT32_MAX : (int)rest) > 0 &&
+        if (wait_for_poke(monitor, rest) &&
             read(monitor->wake, &count, sizeof count) < 0 && errno == EBADF)
             return NULL; /* the application closed what is not its own */
         now = wsgi_clock_steady();

@@ -17,6 +17,7 @@
 #include "events.h"
 #include "interp.h"
 #include "layers.h"
+#include "metrics.h"
 #include "script.h"
 #include "stream.h"
 
@@ -299,6 +300,7 @@ static void end_thread(void *unused)
  * its parent dies, nor the supervisor. In one that it forks itself the numbers are its own. */
 static void note_fork(void)
 {
+    wsgi_metrics_after_fork();
     if (wsgi_process.forked)
         return;
     wsgi_process.forked = 1;

@@ -404,6 +404,8 @@ class Daemon:
         self.epoch = 7
         self.path = str(directory / "daemon.sock")
         self.lines: list[str] = []
+        self.unfinished = b""
+        self.reading = threading.Lock()
         self.notes: list[tuple[str, Note]] = []
         self.status: int | None = None
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -418,7 +420,9 @@ class Daemon:
         os.ftruncate(self.board, BOARD_SIZE)
         launch = os.memfd_create("launch")
         os.write(launch, self._launch_block())
-        log_end, log_start = os.pipe()
+        self.log_ended = False
+        self.log_end, log_start = os.pipe()
+        os.set_blocking(self.log_end, False)
         os.set_blocking(log_start, False)
         null = os.open("/dev/null", os.O_RDWR)
         sources = [null, log_start, log_start, theirs.fileno(), self.listener.fileno(), self.board, launch]
@@ -433,7 +437,7 @@ class Daemon:
         for descriptor in (*high, launch, log_start, null):
             os.close(descriptor)
         theirs.close()
-        self.reader = threading.Thread(target=self._read_log, args=(log_end,), daemon=True)
+        self.reader = threading.Thread(target=self._read_log, daemon=True)
         self.reader.start()
 
     def _launch_block(self) -> bytes:
@@ -461,13 +465,30 @@ class Daemon:
             params.append(("TITLE", settings.title))
         return vars_block([*params, *settings.extra])
 
-    def _read_log(self, descriptor: int) -> None:
-        with os.fdopen(descriptor, errors="replace") as stream:
-            for line in stream:
-                self.lines.append(line.rstrip("\n"))
+    def _read_log(self) -> None:
+        """So that the pipe never fills up."""
+        look = select.poll()
+        look.register(self.log_end, select.POLLIN)
+        while not self.log_ended:
+            look.poll()
+            self._take_log()
+        os.close(self.log_end)
+
+    def _take_log(self) -> None:
+        """What is in the pipe by now."""
+        with self.reading, contextlib.suppress(BlockingIOError):
+            while not self.log_ended:
+                data = os.read(self.log_end, 65536)
+                *lines, self.unfinished = (self.unfinished + data).split(b"\n")
+                self.lines += [line.decode(errors="replace") for line in lines]
+                if not data:
+                    self.log_ended = True
+                    self.lines += [self.unfinished.decode(errors="replace")] if self.unfinished else []
 
     @property
     def log(self) -> str:
+        """All that the daemon has written until now."""
+        self._take_log()
         return "\n".join(self.lines)
 
     def wait_log(self, text: str, seconds: float = 10) -> bool:

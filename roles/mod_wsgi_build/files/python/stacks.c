@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -50,23 +51,34 @@ struct wsgi_stacks {
 
 /* ---- the handler: on the thread that is asked ---------------------------- */
 
+/* The kernel reads, because the thread may be on a stack of the application's own (a coroutine's)
+ * that ends above, and because these words belong to whoever pushed them. */
+static void take_stack(struct wsgi_stacks *stacks, uintptr_t top)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    size_t size = (size_t)(WORDS - stacks->word_count) * sizeof stacks->words[0];
+    size_t first = page - top % page < size ? page - top % page : size;
+    struct iovec here = {&stacks->words[stacks->word_count], size};
+    struct iovec there[2] = {{(void *)top, first}, {(void *)(top + first), size - first}};
+    ssize_t got = process_vm_readv(wsgi_process.pid, &here, 1, there, first < size ? 2 : 1, 0);
+
+    if (got > 0)
+        stacks->word_count += (int)((size_t)got / sizeof stacks->words[0]);
+}
+
 static void take_words(struct wsgi_stacks *stacks, const ucontext_t *context)
 {
-    const uintptr_t *top = NULL;
-    int i;
-
     stacks->word_count = 0;
 #if defined(__x86_64__)
     stacks->words[stacks->word_count++] = (uintptr_t)context->uc_mcontext.gregs[REG_RIP];
-    top = (const uintptr_t *)context->uc_mcontext.gregs[REG_RSP];
+    take_stack(stacks, (uintptr_t)context->uc_mcontext.gregs[REG_RSP]);
 #elif defined(__aarch64__)
     stacks->words[stacks->word_count++] = (uintptr_t)context->uc_mcontext.pc;
-    top = (const uintptr_t *)context->uc_mcontext.sp;
+    take_stack(stacks, (uintptr_t)context->uc_mcontext.sp);
 #else
     (void)context;
+    (void)take_stack;
 #endif
-    for (i = 0; top != NULL && stacks->word_count < WORDS; i++)
-        stacks->words[stacks->word_count++] = top[i];
 }
 
 static void on_ask(int number, siginfo_t *info, void *context)

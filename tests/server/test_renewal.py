@@ -306,14 +306,27 @@ def test_failed_load_tries_do_not_pile_up(new_server: Any) -> None:
 
 def test_failed_load_is_told_once(new_server: Any) -> None:
     """L11: a process that tries again, and meets the same, has nothing to say that the log does not have."""
-    server = start(new_server, "threads=3")
-    tries = server.layout.scratch / "tries"
-    top = f"journal.note({str(tries)!r}, str(os.getpid()))\nraise ConnectionError('no database')"
-    write(server.layout, "first", top)
-    # The fourth tells that what the second had to say is in the log.
-    wait_until(lambda: server.get("/").status == 500 and len(set(words(tries))) > 3, "processes try, one by one")
-    server.log().expect_traceback("ConnectionError: no database")
-    server.expect("WSGI0109: .*failed while it was executed: ConnectionError: no database")
+    names = ("one", "two")
+
+    def configure(layout: Layout) -> str:
+        for name in names:
+            tries = layout.scratch / f"tries-{name}"
+            top = f"journal.note({str(tries)!r}, str(os.getpid()))\nraise ConnectionError('no database {name}')"
+            write(layout, name, top, f"{name}.wsgi")
+        aliases = "".join(f"WSGIScriptAlias /{name} {layout.apps}/{name}.wsgi process-group=app\n" for name in names)
+        return f"WSGIDaemonProcess app threads=3\nWSGIApplicationGroup %{{GLOBAL}}\n{aliases}"
+
+    server: Server = new_server(configure).start()
+
+    def tried(name: str) -> int:
+        assert [server.get(f"/{each}").status for each in names] == [500, 500]
+        return len(set(words(server.layout.scratch / f"tries-{name}")))
+
+    # The third tells that what the second had to say is in the log; and no script keeps the other from its turn.
+    wait_until(lambda: min(tried(name) for name in names) > 2, "processes try each of them, one by one", 60)
+    for name in names:
+        server.log().expect_traceback(f"ConnectionError: no database {name}")
+        server.expect(f"WSGI0109: .*failed while it was executed: ConnectionError: no database {name}")
     server.allow("WSGI0109: .*its traceback is above: ConnectionError: no database")
 
 

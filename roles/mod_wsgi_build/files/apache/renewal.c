@@ -68,6 +68,7 @@ static void make_urgent(struct wsgi_renewal *renewal, const struct wsgi_tidings 
 {
     clear(&renewal->urgent);
     wsgi_learned_add(&renewal->urgent, note);
+    renewal->urgent_tried = 0;
 }
 
 /* The same file, whatever interpreter it is for: a state that failed in one is not tried. */
@@ -98,16 +99,47 @@ static void log_text(const struct wsgi_minder *minder, const char *text, size_t 
     wsgi_log_server_text(minder->group->server, WSGI_ERROR_LEVEL, text + first, size - first);
 }
 
+static int is_logged(const struct wsgi_renewal *renewal, const struct wsgi_tidings *note)
+{
+    int i;
+
+    for (i = 0; i < WSGI_LOGGED_MAX; i++) {
+        const char *text = renewal->logged[i];
+
+        if (text && strlen(text) == note->text_size &&
+            memcmp(text, note->text, note->text_size) == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* The oldest is forgotten for it. */
+static void remember_logged(struct wsgi_renewal *renewal, const struct wsgi_tidings *note)
+{
+    if (!is_logged(renewal, note)) {
+        renewal->last_logged = (renewal->last_logged + 1) % WSGI_LOGGED_MAX;
+        replace_text(&renewal->logged[renewal->last_logged], note->text, note->text_size);
+    }
+}
+
+/* Should it fail again, that is new. */
+static void forget_logged(struct wsgi_renewal *renewal)
+{
+    int i;
+
+    for (i = 0; i < WSGI_LOGGED_MAX; i++) {
+        replace_text(&renewal->logged[i], NULL, 0);
+    }
+}
+
 /* Tracebacks are logged once, however many processes meet them, and however often. */
 static void log_failure(struct wsgi_minder *minder, const struct wsgi_tidings *note)
 {
-    struct wsgi_renewal *renewal = minder->renewal;
-
-    if (renewal->logged && strlen(renewal->logged) == note->text_size &&
-        memcmp(renewal->logged, note->text, note->text_size) == 0) {
+    if (is_logged(minder->renewal, note)) {
         return;
     }
-    replace_text(&renewal->logged, note->text, note->text_size);
+    remember_logged(minder->renewal, note);
     log_text(minder, note->text, note->text_size);
     wsgi_minder_point(minder);
 }
@@ -183,7 +215,7 @@ static void finish(struct wsgi_minder *minder, apr_time_t now)
     renewal->said = renewal->trouble;
     renewal->trouble = NULL;
     if (renewal->succeeded) {
-        replace_text(&renewal->logged, NULL, 0); /* should it fail again, that is new */
+        forget_logged(renewal);
         clear(&renewal->urgent);
         ap_log_error(APLOG_MARK, APLOG_INFO, 0, minder->group->server,
                      "daemon group '%s': its new code serves, after %ld ms", minder->group->name,
@@ -351,14 +383,20 @@ static void is_unfit(struct wsgi_minder *minder, int index, const struct wsgi_ti
     const struct wsgi_learned_script *known = wsgi_learned_find(&renewal->urgent, note);
 
     if (note->text_size) {
-        replace_text(&renewal->logged, note->text, note->text_size); /* by the daemon itself */
+        remember_logged(renewal, note); /* by the daemon itself */
     }
     if (renewal->phase == WSGI_RENEWAL_LOADING || state_of(minder, index) != WSGI_SLOT_READY) {
         return;
     }
-    if (!known || known->mtime != note->mtime) {
+    if (known && known->mtime != note->mtime) {
         renewal->tries = 0;
-        renewal->heal_at = known ? now : now + apr_time_from_sec(1);
+        renewal->heal_at = now;
+        make_urgent(renewal, note);
+    } else if (!known && (renewal->urgent.count == 0 || renewal->urgent_tried)) {
+        if (renewal->urgent.count == 0) {
+            renewal->tries = 0;
+            renewal->heal_at = now + apr_time_from_sec(1);
+        } /* else it is this one's turn, at the same pace */
         make_urgent(renewal, note);
     }
     minder->minded[index].is_unfit = 1;
@@ -378,6 +416,7 @@ static apr_time_t heal(struct wsgi_minder *minder, apr_time_t now)
         return renewal->heal_at;
     }
     renewal->wanted = 0;
+    renewal->urgent_tried = 1;
     for (i = 0; i < minder->slots->count; i++) {
         struct wsgi_minded *minded = &minder->minded[i];
 
@@ -400,7 +439,7 @@ static void is_healed(struct wsgi_minder *minder)
     renewal->probe = -1;
     renewal->wanted = 0;
     clear(&renewal->urgent);
-    replace_text(&renewal->logged, NULL, 0);
+    forget_logged(renewal);
     for (i = 0; i < minder->slots->count; i++) {
         struct wsgi_minded *minded = &minder->minded[i];
 
@@ -641,7 +680,7 @@ unsigned wsgi_renewal_request(struct wsgi_minder *minder, apr_time_t now)
     }
     clear(&renewal->urgent);
     clear(&renewal->kept);
-    replace_text(&renewal->logged, NULL, 0); /* who asks gets the traceback, and so does the log */
+    forget_logged(renewal); /* who asks gets the traceback, and so does the log */
     begin(minder, 1, now);
     return renewal->begun;
 }

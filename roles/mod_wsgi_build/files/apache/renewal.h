@@ -27,6 +27,8 @@ enum wsgi_renewal_phase {
     WSGI_RENEWAL_FILLING  /* somebody does, the other places are being filled */
 };
 
+#define WSGI_LOGGED_MAX 8 /* tracebacks of a group that are remembered */
+
 struct wsgi_renewal {
     struct wsgi_learned learned;
     struct wsgi_learned tried;  /* states of scripts that replacements of this renewal met */
@@ -40,11 +42,13 @@ struct wsgi_renewal {
     unsigned ended;
     int succeeded; /* the last one that ended */
     apr_time_t since;
-    char *trouble; /* why it fails, a traceback maybe; NULL: it does not */
-    char *said;    /* the same of the last one that ended */
-    char *logged;  /* the last traceback in the log: it is not repeated */
-    int wanted;    /* a request met a script that failed, since the last try */
-    int probe;     /* the place in which another process tries it, -1 */
+    char *trouble;                 /* why it fails, a traceback maybe; NULL: it does not */
+    char *said;                    /* the same of the last one that ended */
+    char *logged[WSGI_LOGGED_MAX]; /* tracebacks in the log, NULL: none; they are not repeated */
+    int last_logged;
+    int urgent_tried; /* another script that failed may have its turn */
+    int wanted;       /* a request met a script that failed, since the last try */
+    int probe;        /* the place in which another process tries it, -1 */
     unsigned tries;
     apr_time_t heal_at;
 };

@@ -337,11 +337,12 @@ static void tell_unfit(struct wsgi_script *script, const char *text)
     if (!note_for(script->path, &note) || thread->run == NULL)
         return;
     note.mtime = script->failed;
-    if (text != NULL) {
+    if (text != NULL) { /* once for each state of a file, so never too often */
         note.text = text;
         note.text_size = strlen(text);
     }
-    wsgi_daemon_tell_note(WSGI_CONTROL_UNLOADABLE, &note, &wsgi_process.daemon->unfit_told);
+    wsgi_daemon_tell_note(WSGI_CONTROL_UNLOADABLE, &note,
+                          text != NULL ? NULL : &script->failure_told);
 }
 
 /* The traceback of what is pending, which stays so. */

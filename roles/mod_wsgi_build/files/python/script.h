@@ -26,6 +26,7 @@ struct wsgi_script {
     char *cause;
     int64_t failed; /* state of the file */
     uint16_t failed_code;
+    int64_t failure_told; /* when the supervisor heard of it, atomic */
 };
 
 /* Detached, daemon: 1 when the script was loaded here and has changed on disk since, so that this

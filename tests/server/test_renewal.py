@@ -325,7 +325,8 @@ def test_failed_load_is_told_once(new_server: Any) -> None:
     # The third tells that what the second had to say is in the log; and no script keeps the other from its turn.
     wait_until(lambda: min(tried(name) for name in names) > 2, "processes try each of them, one by one", 60)
     for name in names:
-        server.log().expect_traceback(f"ConnectionError: no database {name}")
+        ends = server.log().expect_traceback(f"ConnectionError: no database {name}")
+        assert sum("ConnectionError: no" in line.text for line in ends if not line.code) == 1, "it is told once"
         server.expect(f"WSGI0109: .*failed while it was executed: ConnectionError: no database {name}")
     server.allow("WSGI0109: .*its traceback is above: ConnectionError: no database")
 

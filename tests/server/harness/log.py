@@ -101,13 +101,17 @@ class ErrorLog:
         Without `frames` the exception's own line is enough (6.1.1 drops them now and then).
         """
         start = r"Traceback \(most recent call last\):"
+
+        def ends() -> list[int]:
+            return [index for index, line in self.matching(last) if line.code is None]
+
         wait_until(
-            lambda: (self.matching(start) or not frames) and self.matching(last),
+            lambda: (self.matching(start) or not frames) and ends(),
             f"a traceback ending in {last!r} is in {self.path.name}:\n{self.tail()}",
         )
         begin = self.matching(start)
         first = begin[0][0] if begin else 0
-        final = max(index for index, _ in self.matching(last))
+        final = max(ends())
         taken = [
             (index, line) for index, line in enumerate(self.lines()) if first <= index <= final and line.code is None
         ]

@@ -156,6 +156,7 @@ def test_touches_under_load(new_server: Any, processes: int, reload: str) -> Non
     server = start(new_server, f"processes={processes} threads=3 reload={reload}")
     load = Marks(server)
     load.flow(10)
+    loaded(server, processes, "all processes serve it: one that has not loaded it yet would load the new one at once")
     for number in range(10):
         write(server.layout, f"v{number}")
         load.await_mark(f"v{number}")

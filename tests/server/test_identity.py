@@ -147,7 +147,7 @@ code = ctypes.create_string_buffer(code, len(code))
 program = struct.pack("@HP", 4, ctypes.addressof(code))
 if ctypes.CDLL(None, use_errno=True).prctl(22, 2, ctypes.create_string_buffer(program, len(program)), 0, 0) != 0:
     sys.exit(os.strerror(ctypes.get_errno()))
-os.execv(sys.argv[3], sys.argv[3:])
+os.execvp(sys.argv[3], sys.argv[3:])
 """
 CLOSE_RANGE = 436
 SETRESUID = 117  # of x86-64
@@ -286,7 +286,7 @@ if pid == 0:
         os._exit(77)
     os.write(ready[1], b"x")
     os.read(go[0], 1)
-    os.execv(sys.argv[1], sys.argv[1:])
+    os.execvp(sys.argv[1], sys.argv[1:])
 if os.read(ready[0], 1) == b"x":
     write(f"/proc/{{pid}}/uid_map", "0 0 1\\n{apache_uid} {apache_uid} 1\\n")
     write(f"/proc/{{pid}}/gid_map", "0 0 1\\n{apache_gid} {apache_gid} 1\\n")

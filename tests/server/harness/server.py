@@ -436,12 +436,19 @@ class Server:
 
     def kill(self) -> None:
         """Ends everything by force: used only when something has failed already."""
-        for pid in [*processes.marked_with(f"{MARK}={self.mark}")]:
-            os.kill(pid, signal.SIGKILL)
+
+        def gone() -> bool:
+            left = [*processes.marked_with(f"{MARK}={self.mark}")]
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):  # it ends by itself when another one has
+                    os.kill(pid, signal.SIGKILL)
+            return not left
+
         if self.process:
             self.process.kill()
             self.process.wait()
             self.process = None
+        processes.wait_until(gone, "all are killed, also those that were just being started")
 
     def close(self) -> None:
         """Stops, checks processes, files and logs, and removes the directory."""

@@ -551,8 +551,8 @@ static void *watch_over(void *argument)
         rest = monitor->planned == NEVER ? -1 : monitor->planned - wsgi_clock_steady();
         if (monitor->planned != NEVER && rest < 0)
             rest = 0;
-        if (wait_for_poke(monitor, rest) &&
-            read(monitor->wake, &count, sizeof count) < 0 && errno == EBADF)
+        if (wait_for_poke(monitor, rest) && read(monitor->wake, &count, sizeof count) < 0 &&
+            errno == EBADF)
             return NULL; /* the application closed what is not its own */
         now = wsgi_clock_steady();
     }

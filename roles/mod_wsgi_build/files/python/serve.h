@@ -33,10 +33,10 @@ struct wsgi_daemon {
     int64_t orphaned;    /* steady clock: since when there is no supervisor, 0: there is one */
     int accept_stalled;  /* accept() ran out of descriptors: the main thread tries again */
     int64_t reload_told; /* when the supervisor was told last, steady clock; atomic */
-    int refusing;       /* a request cannot be served here any more: another process takes it */
-    int leaving;        /* enum wsgi_why that the supervisor was told, 0: none; atomic */
-    int spent;          /* it has served maximum-requests, which the supervisor knows */
-    const char *reason; /* why this process ends: the first one that was noted; atomic */
+    int refusing;        /* a request cannot be served here any more: another process takes it */
+    int leaving;         /* enum wsgi_why that the supervisor was told, 0: none; atomic */
+    int spent;           /* it has served maximum-requests, which the supervisor knows */
+    const char *reason;  /* why this process ends: the first one that was noted; atomic */
     struct wsgi_refusals foreigners; /* connections of other users, */
     struct wsgi_refusals surplus;    /* and those for which there was no number */
     int connections_open;

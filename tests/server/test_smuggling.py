@@ -12,6 +12,7 @@ import json
 import os
 import re
 import socket
+import threading
 
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
@@ -79,11 +80,32 @@ def filled(stream: Stream, mount: str, number: int) -> bytes:
     return stream.data.replace(b"MMM", mount.encode()).replace(b"NNNNNNNN", b"%08d" % number)
 
 
-def play(port: int, stream: Stream, data: bytes) -> Account:
+class Ports:
+    """Hands out sockets, each of a port that none had before: the port tells the log's lines apart."""
+
+    def __init__(self) -> None:
+        self.had: set[int] = set()
+        self.lock = threading.Lock()
+
+    def socket(self) -> socket.socket:
+        """Bound, not yet connected."""
+        while True:
+            bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            bound.bind((HOST, 0))
+            with self.lock:
+                if bound.getsockname()[1] not in self.had:
+                    self.had.add(bound.getsockname()[1])
+                    return bound
+            bound.close()
+
+
+def play(port: int, stream: Stream, data: bytes, ports: Ports) -> Account:
     """Sends all, closes the sending side, reads all. A hang is a time-out here."""
     account = Account(stream)
-    with socket.create_connection((HOST, port), timeout=PATIENCE) as connection:
+    with ports.socket() as connection:
         account.port = connection.getsockname()[1]
+        connection.settimeout(PATIENCE)
+        connection.connect((HOST, port))
         try:
             connection.sendall(data)
             connection.shutdown(socket.SHUT_WR)
@@ -122,8 +144,9 @@ def play_all(site: Server, mount: str, chosen: list[Stream], port: int = 0) -> l
     port = port or site.layout.port
     (site.layout.scratch / "ledger").unlink(missing_ok=True)
     before = len(seen_lines(site))
+    ports = Ports()
     with ThreadPoolExecutor(CLIENTS) as pool:
-        jobs = [pool.submit(play, port, one, filled(one, mount, n)) for n, one in enumerate(chosen)]
+        jobs = [pool.submit(play, port, one, filled(one, mount, n), ports) for n, one in enumerate(chosen)]
         accounts = [job.result() for job in jobs]
     answers = sum(len(account.statuses) for account in accounts)
     wait_until(lambda: len(seen_lines(site)) - before >= answers, "every answer is in httpd's log")

@@ -73,7 +73,7 @@ def written(how: str, where: str) -> Act:
         found = []
         for log in server.all_logs():
             for line in log.lines():
-                if mark in line.text or line.module == "mpm_event":
+                if mark in line.text or line.routine:
                     continue
                 words = CLIENT.sub("", line.message)
                 found.append(

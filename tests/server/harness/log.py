@@ -43,6 +43,11 @@ class Line:
         found = CODE.search(self.text)
         return int(found.group(1)) if found else None
 
+    @property
+    def routine(self) -> bool:
+        """Whether httpd tells of its own life; its parent may still do so when children answer already."""
+        return bool(ROUTINE.search(self.text))
+
 
 def parse(text: str) -> Line:
     """Takes a line apart."""
@@ -130,7 +135,7 @@ class ErrorLog:
             line
             for index, line in enumerate(self.lines())
             if index not in self.consumed
-            and not ROUTINE.search(line.text)
+            and not line.routine
             and not any(pattern.search(line.text) for pattern in self.allowed)
         ]
 

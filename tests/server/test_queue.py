@@ -17,11 +17,10 @@ from typing import Any
 import pytest
 
 from harness import Layout, Line, Server, wait_until
-from harness.calls import GLOBAL, Call, entered, one_group, words
+from harness.calls import GLOBAL, Call, entered, one_group, waited, waiting, words
 from harness.client import HOST, Cut, RawConnection, request
 from harness.processes import children_of
 
-WAITS = "the request waits for a worker"
 DEBUG = "warn wsgi:debug"
 EVERY_MPM = pytest.mark.parametrize("mpm", ["event", "worker", "prefork"])
 # What other requests of the same test say at this level.
@@ -54,16 +53,6 @@ def occupied(server: Server, count: int = 1, name: str = "held") -> list[Call]:
 def opened(server: Server, name: str = "held") -> None:
     """Lets those requests end."""
     (server.layout.scratch / name).touch()
-
-
-def waited(server: Server) -> int:
-    """So many requests have begun to wait so far, as the log says at level debug; the first ones for the start."""
-    return len([line for line in server.log().lines() if WAITS in line.text])
-
-
-def waiting(server: Server, count: int) -> None:
-    """Waits until there are so many."""
-    wait_until(lambda: waited(server) >= count, f"{count} requests wait:\n{server.log().tail()}")
 
 
 def queued(server: Server, count: int, name: str = "queued") -> list[Call]:

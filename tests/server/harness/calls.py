@@ -13,6 +13,7 @@ from harness.processes import wait_until
 from harness.server import Layout, Server
 
 GLOBAL = "application-group=%{GLOBAL}"
+WAITS = "the request waits for a worker"
 
 
 def one_group(options: str, more: str = "") -> Callable[[Layout], str]:
@@ -63,6 +64,16 @@ def entered(path: Path, count: int = 1) -> list[str]:
     """Waits until so many requests have noted that they run; their pids."""
     wait_until(lambda: len(words(path)) >= count, f"{count} requests run")
     return words(path)
+
+
+def waited(server: Server) -> int:
+    """So many requests have begun to wait so far, as the log says at level debug; the first ones for the start."""
+    return len([line for line in server.log().lines() if WAITS in line.text])
+
+
+def waiting(server: Server, count: int) -> None:
+    """Waits until there are so many."""
+    wait_until(lambda: waited(server) >= count, f"{count} requests wait:\n{server.log().tail()}")
 
 
 class Load:

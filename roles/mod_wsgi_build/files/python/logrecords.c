@@ -66,10 +66,12 @@ static const char functions_code[] =
 static const char records_code[] = "from logging import Handler\n"
                                    "watch_records(Handler)\n";
 
-static const char prints_code[] = "import traceback\n"
-                                  "watch_prints(traceback, 'print_exception')\n"
-                                  "watch_prints(traceback, 'print_list')\n"
-                                  "watch_prints(traceback.TracebackException, 'print')\n";
+static const char prints_code[] =
+    "import traceback\n"
+    "watch_prints(traceback, 'print_exception')\n"
+    "watch_prints(traceback, 'print_list')\n"
+    "if hasattr(traceback.TracebackException, 'print'):  # Python 3.11\n"
+    "    watch_prints(traceback.TracebackException, 'print')\n";
 
 /* As LogHandler does it. Somebody's own kind of level is no reason to fail. */
 static int syslog_level(long number)

@@ -365,9 +365,16 @@ WSGIScriptAlias / {layout.apps}/script.wsgi process-group=a application-group=%{
 """
 
 
+def start_two_groups(new_server: Any) -> Server:
+    """All three processes have imported it: one that comes to it later has what is there by then."""
+    server: Server = new_server(two_groups).start()
+    loaded(server, 3, "each process has imported its application")
+    return server
+
+
 def test_reload_by_command(new_server: Any) -> None:
     """D1: an imported module changed: group a has it, b and the server are as they were; nobody noticed."""
-    server: Server = new_server(two_groups).start()
+    server = start_two_groups(new_server)
     parent, other = server.pid, server.get("/b").body
     load = Marks(server)
     load.flow(10)
@@ -385,7 +392,7 @@ def test_reload_by_command(new_server: Any) -> None:
 
 def test_reload_by_command_of_broken_code(new_server: Any) -> None:
     """D2: a failure is told with its traceback, all requests are answered by the old code; then it is mended."""
-    server: Server = new_server(two_groups).start()
+    server = start_two_groups(new_server)
     load = Marks(server)
     load.flow(10)
     server.layout.write_app("lib/library.py", "MARK = (\n")
@@ -406,7 +413,7 @@ def test_reload_by_command_of_broken_code(new_server: Any) -> None:
 
 def test_who_may_reload(new_server: Any) -> None:
     """Unknown groups and other users are refused, junk costs nothing; a restart leaves no socket behind."""
-    server: Server = new_server(two_groups).start()
+    server = start_two_groups(new_server)
     assert server.get("/").status == 200
     done = reload_command(server, "nobody-knows")
     assert (done.returncode, done.stdout) == (2, "")

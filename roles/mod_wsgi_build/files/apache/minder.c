@@ -238,7 +238,7 @@ static int is_flood(struct wsgi_minded *minded, apr_time_t now)
     return ++minded->heard > WSGI_CONTROL_FLOOD;
 }
 
-/* One message. 0: nothing more for now. */
+/* One message. 0: none waits. */
 static int hear(struct wsgi_minder *minder, int index, apr_time_t now)
 {
     struct wsgi_minded *minded = &minder->minded[index];

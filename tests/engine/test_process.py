@@ -552,6 +552,23 @@ def test_records_of_the_log_are_whole(host: Host) -> None:
     assert sum(line.count("y") for line in daemon.lines) == 50000
 
 
+def test_whole_records_before_python_311(host: Host) -> None:
+    """TracebackException has no print() there; here it is taken from newer Pythons, too."""
+    (host.directory / "early").mkdir()
+    (host.directory / "early" / "sitecustomize.py").write_text(
+        "import traceback\nif hasattr(traceback.TracebackException, 'print'):\n    del traceback.TracebackException.print\n"
+    )
+    daemon = host.start(environ={"PYTHONPATH": str(host.directory / "early")}, extra=[("LOG_FLAGS", 3)])
+    text = app(
+        OK + "return [str(hasattr(traceback.TracebackException, 'print')).encode()]",
+        "import traceback",
+    )
+    with daemon.front() as front:
+        for group in ("", "sub"):
+            assert front.run(request_block(host.script(text), group)).body == b"False"
+    assert daemon.stop() == 0, daemon.log
+
+
 # ---- leaks ------------------------------------------------------------------------------------------------------------
 
 
